@@ -1,0 +1,13 @@
+//! The agent: reads the device's identifiers, gets a credential from the operator's portal over cellular,
+//! and moves traffic between LTE and Wi-Fi without losing a packet.
+//!
+//! One folder an outside world (`modem`, `wlan`, `supplicant`, `provision`, `vault`); `machine` decides and
+//! touches none of them; `daemon` is the shell that carries inputs in and actions out.
+#![forbid(unsafe_code)]
+
+pub mod machine;
+pub mod modem;
+pub mod provision;
+pub mod supplicant;
+pub mod vault;
+pub mod wlan;

@@ -1,0 +1,145 @@
+//! The cellular modem, as ModemManager tells it over D-Bus.
+//!
+//! The world is level-triggered: every change, whatever signal announced it, gives one whole [`Snapshot`], so
+//! a lost signal costs time and never truth. No object path leaves this folder and none is stored.
+
+use std::net::{Ipv4Addr, Ipv6Addr};
+
+use provisioning::identity::{Imei, Imsi};
+
+/// What the modem is right now.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Snapshot {
+    /// How far the modem has come.
+    pub presence: Presence,
+    /// From the SIM; none while it is locked or missing.
+    pub imsi: Option<Imsi>,
+    /// From the equipment.
+    pub imei: Option<Imei>,
+    /// `Modem3gpp.RegistrationState`.
+    pub registration: Registration,
+    /// MCC and MNC of the serving network.
+    pub operator_code: Option<String>,
+    /// Percent, as ModemManager gives it.
+    pub signal_percent: Option<u32>,
+    /// The connected data bearer.
+    pub bearer: Option<Bearer>,
+}
+
+/// `Modem.State` reduced to what decides anything here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Presence {
+    /// ModemManager is not on the bus, or shows no modem.
+    NoModem,
+    /// `StateFailedReason` sim-missing.
+    SimMissing,
+    /// The SIM waits for its PIN or PUK.
+    Locked,
+    /// Any other failure of the modem.
+    Failed,
+    /// Usable, whatever the registration.
+    Ready,
+}
+
+/// `Modem3gpp.RegistrationState` (3GPP TS 27.007 §10.1.20 +CGREG), reduced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registration {
+    /// Not registered, searching, or unknown.
+    Searching,
+    /// The network refused.
+    Denied,
+    /// Registered at home.
+    Home,
+    /// Registered in another network.
+    Roaming,
+}
+
+/// A connected bearer and how its link is to be set up (`Bearer.Ip4Config`, `Ip6Config`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Bearer {
+    /// Network interface that carries it, such as `wwan0`.
+    pub interface: String,
+    /// IPv4 set-up, where the bearer has it.
+    pub ipv4: Option<Ipv4Config>,
+    /// IPv6 set-up, where the bearer has it.
+    pub ipv6: Option<Ipv6Config>,
+    /// Octets; none where the modem does not say.
+    pub mtu: Option<u32>,
+}
+
+/// `Bearer.Ip4Config`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ipv4Config {
+    /// The modem told the address.
+    Static {
+        /// Our address.
+        address: Ipv4Addr,
+        /// Prefix length, bits.
+        prefix: u8,
+        /// Next hop; raw-IP links have none.
+        gateway: Option<Ipv4Addr>,
+        /// Name servers reachable over this bearer.
+        dns: Vec<Ipv4Addr>,
+    },
+    /// The address comes by DHCP over the interface.
+    Dhcp,
+}
+
+/// `Bearer.Ip6Config`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Ipv6Config {
+    /// The modem told the address.
+    Static {
+        /// Our address.
+        address: Ipv6Addr,
+        /// Prefix length, bits.
+        prefix: u8,
+        /// Next hop.
+        gateway: Option<Ipv6Addr>,
+        /// Name servers reachable over this bearer.
+        dns: Vec<Ipv6Addr>,
+    },
+    /// Addresses come by router advertisement; this link-local address is to be set first, when given.
+    Slaac {
+        /// Interface identifier that the network chose.
+        link_local: Option<Ipv6Addr>,
+    },
+}
+
+/// What the machine asks of the modem. Answers come as snapshots.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Enable, register, connect the default bearer (`Modem.Simple.Connect`).
+    Connect {
+        /// Access point name; empty for the network's default.
+        apn: String,
+        /// Whether to connect while roaming.
+        allow_roaming: bool,
+    },
+    /// Disconnect every bearer (`Modem.Simple.Disconnect`).
+    Disconnect,
+}
+
+/// Why a [`Command::Connect`] failed; the D-Bus error name is kept for `offloadctl`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ConnectFailure {
+    /// D-Bus error name, such as `…Error.MobileEquipment.NetworkTimeout`.
+    pub error: String,
+    /// ModemManager's text, with identifiers removed.
+    pub text: String,
+}
+
+/// What comes out of this world.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The modem as it is now; sent at start, at each change, and after each command.
+    Snapshot(Snapshot),
+    /// The last connect failed.
+    ConnectFailed(ConnectFailure),
+}
+
+/// The modem as the daemon sees it; [`real`](self) over D-Bus, simulated in the machine's tests.
+pub trait Modem {
+    /// Asks without waiting; the answer is an [`Event`].
+    fn send(&self, command: Command);
+}

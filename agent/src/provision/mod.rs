@@ -1,0 +1,53 @@
+//! The portal, over HTTPS by the cellular interface and no other.
+
+use std::{net::IpAddr, time::Duration};
+
+use provisioning::message::{Credential, CredentialRequest, Reason};
+
+/// Over which link to reach the portal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Interface that the socket is bound to (`SO_BINDTODEVICE`).
+    pub interface: String,
+    /// Name servers of that link.
+    pub dns: Vec<IpAddr>,
+}
+
+/// What the machine asks of the portal.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Ask for a credential.
+    Fetch {
+        /// Who we are.
+        request: CredentialRequest,
+        /// By which way.
+        route: Route,
+    },
+}
+
+/// What comes of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// A credential.
+    Granted(Box<Credential>),
+    /// The portal refused, with its stable code.
+    Refused {
+        /// Stable reason code.
+        reason: Reason,
+        /// How long the portal asks us to wait.
+        retry_after: Option<Duration>,
+    },
+    /// The portal was not reached, or what answered was not our portal.
+    Unreachable {
+        /// Which step: `dns`, `connect`, `tls`, `http`, `message`.
+        step: &'static str,
+        /// For the log; no identifier in it.
+        text: String,
+    },
+}
+
+/// The portal as the daemon sees it.
+pub trait Portal {
+    /// Asks without waiting; the answer is an [`Event`].
+    fn send(&self, command: Command);
+}

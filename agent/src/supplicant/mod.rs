@@ -1,0 +1,91 @@
+//! wpa_supplicant, through its control socket.
+
+use provisioning::message::Credential;
+
+/// What the machine asks of the supplicant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Command {
+    /// Put the credential in as a disabled network, in place of any earlier one of ours. Never enables it.
+    Install {
+        /// What the portal gave; the CA file has been written already.
+        credential: Box<Credential>,
+    },
+    /// Select our network: associate and authenticate.
+    Join {
+        /// Restrict to this network name, as policy says.
+        ssid: Vec<u8>,
+    },
+    /// Disconnect and disable our network; it stays installed.
+    Leave,
+    /// Take our network out.
+    Remove,
+}
+
+/// Why a join failed, told apart because each has its own reaction.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum JoinFailure {
+    /// The AAA refused us (EAP-Failure after phase 2, `reason=AUTH_FAILED`).
+    Rejected,
+    /// The server's certificate or name is not the one the portal told (`CTRL-EVENT-EAP-TLS-CERT-ERROR`).
+    ServerCertificate,
+    /// Association or 4-way handshake failed.
+    Association,
+    /// EAP began and nobody answered.
+    AaaSilent,
+    /// The network was not found.
+    NotFound,
+}
+
+/// What comes out of the supplicant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Event {
+    /// The control socket answers; nothing of ours is installed in it yet.
+    Up,
+    /// The supplicant is gone or silent.
+    Down,
+    /// The credential is in, disabled.
+    Installed,
+    /// Associated with an access point; authentication begins.
+    Associated {
+        /// Access point's radio.
+        bssid: provisioning::identity::Mac,
+    },
+    /// The server's certificate was checked and accepted.
+    ServerAccepted {
+        /// `CTRL-EVENT-EAP-PEER-CERT` subject of depth 0.
+        subject: String,
+    },
+    /// 802.1X and 4-way handshake done.
+    Connected {
+        /// Access point's radio.
+        bssid: provisioning::identity::Mac,
+        /// Such as `CCMP`.
+        pairwise_cipher: String,
+        /// Such as `TLSv1.2`, where told.
+        tls_version: Option<String>,
+        /// Such as `WPA2/IEEE 802.1X/EAP`.
+        key_mgmt: String,
+    },
+    /// The join failed.
+    JoinFailed {
+        /// What went wrong.
+        failure: JoinFailure,
+        /// Supplicant's own line, with secrets removed.
+        text: String,
+    },
+    /// An association that had been [`Event::Connected`] ended.
+    Disconnected {
+        /// IEEE 802.11 reason code.
+        reason: u16,
+        /// Whether our side did it.
+        locally: bool,
+    },
+    /// A command was refused.
+    Failed(String),
+}
+
+/// The supplicant as the daemon sees it.
+pub trait Supplicant {
+    /// Asks without waiting; the answer is an [`Event`].
+    fn send(&self, command: Command);
+}

@@ -1,0 +1,218 @@
+//! Request, reply and refusal, free of any encoding.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    identity::{Imei, Imsi, Mac},
+    secret::Password,
+};
+
+/// What a device asks (patent FIG. 2, step 54).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CredentialRequest {
+    /// From the SIM. At least one of IMSI and IMEI is present; decoding refuses a request without both.
+    pub imsi: Option<Imsi>,
+    /// From the equipment.
+    pub imei: Option<Imei>,
+    /// Permanent address of the WLAN card.
+    pub mac: Mac,
+    /// Why now.
+    pub trigger: Trigger,
+    /// `name/version` of the agent, at most 64 octets.
+    pub agent: String,
+}
+
+/// Renewal triggers B1–B7 of the feature specification.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Trigger {
+    /// First contact, or cellular attached.
+    Attach,
+    /// The configured period is over.
+    Periodic,
+    /// Just before moving to the WLAN.
+    BeforeMove,
+    /// The credential is about to expire or has.
+    Expiry,
+    /// A one-time credential was used.
+    Used,
+    /// Traffic came back to cellular in between.
+    ReturnedToCellular,
+    /// The AAA refused the credential.
+    Rejected,
+    /// Somebody asked for it.
+    User,
+}
+
+/// What the portal gives (patent FIG. 2, step 62): all that a device needs to log on and to behave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Credential {
+    /// NAI `opaque@realm` (RFC 7542).
+    pub username: String,
+    /// Never printed.
+    pub password: Password,
+    /// How to log on.
+    pub eap: EapSettings,
+    /// Which MAC address to use on the air.
+    pub mac_mode: MacMode,
+    /// Seconds since 1970.
+    pub issued_at: u64,
+    /// Seconds since 1970; none for the device's lifetime.
+    pub expires_at: Option<u64>,
+    /// One successful login uses it up.
+    pub one_time: bool,
+    /// When and where to offload.
+    pub policy: Policy,
+}
+
+/// EAP methods and the server's trust (server trust comes with the credential).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EapSettings {
+    /// Outer method.
+    pub outer: OuterMethod,
+    /// Inner method.
+    pub inner: InnerMethod,
+    /// Outer identity, such as `anonymous@realm` (RFC 7542 §2.4).
+    pub anonymous_identity: String,
+    /// Exact name in the AAA's certificate.
+    pub server_name: String,
+    /// Certificate authorities to trust for it, PEM.
+    pub ca_pem: String,
+}
+
+/// Tunnel method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum OuterMethod {
+    /// PEAPv0.
+    Peap,
+    /// EAP-TTLS (RFC 5281).
+    Ttls,
+}
+
+/// Method inside the tunnel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InnerMethod {
+    /// EAP-MSCHAPv2 in PEAP, MS-CHAP-V2 in TTLS.
+    Mschapv2,
+    /// PAP, in TTLS only.
+    Pap,
+    /// EAP-GTC, in PEAP only.
+    Gtc,
+}
+
+/// Which address the device uses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MacMode {
+    /// The card's own; the AAA checks it.
+    Permanent,
+    /// This locally administered one, made for this credential.
+    Issued(Mac),
+    /// Any; the AAA does not check.
+    Unbound,
+}
+
+/// WLAN policy (patent: "when to offload", SSID, priority, renewal).
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Policy {
+    /// Grows with each change at the portal.
+    pub version: u64,
+    /// Networks to use, best first.
+    pub networks: Vec<Network>,
+    /// Join at or above, dBm.
+    pub enter_dbm: i32,
+    /// Leave under, dBm.
+    pub leave_dbm: i32,
+    /// Signal must stay above `enter_dbm` this long before a move, seconds.
+    pub dwell_secs: u32,
+    /// No new join for this long after a failed or lost one, seconds; doubles with each failure.
+    pub penalty_secs: u32,
+    /// `http://` URL that answers 204 where the Internet is reachable.
+    pub probe_url: String,
+    /// What becomes of cellular after the move.
+    pub cellular_after_move: AfterMove,
+    /// Longest wait for connections on the old link to end, seconds.
+    pub drain_secs: u32,
+    /// Ask for a new password before Wi-Fi is used again after a return to cellular (trigger B7).
+    pub renew_after_return: bool,
+    /// Ask for a new one this often, seconds; 0 never (trigger B3).
+    pub renew_every_secs: u64,
+}
+
+/// One network of the policy.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub struct Network {
+    /// Broadcast name, 1 to 32 octets, UTF-8.
+    pub ssid: String,
+    /// Higher is preferred.
+    pub priority: i32,
+}
+
+/// Cellular after the move to Wi-Fi.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum AfterMove {
+    /// Bearer disconnected once drained (claims 1, 18, 25).
+    Down,
+    /// Bearer kept, unused.
+    Standby,
+}
+
+/// What the portal answers instead of a credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Refusal {
+    /// Stable code, safe to show to the device.
+    pub reason: Reason,
+    /// Wait at least this long.
+    pub retry_after: Option<Duration>,
+}
+
+/// Stable reason codes that a device may see. The operator's log says more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Reason {
+    /// The message does not fit its schema.
+    BadRequest,
+    /// The identifiers are not those of the session that the request came by.
+    IdentityMismatch,
+    /// The request's source address belongs to no live cellular session (yet).
+    NoSession,
+    /// The portal has no current view of the packet gateway's sessions.
+    GatewayFeedSilent,
+    /// This subscriber may not have Wi-Fi.
+    NotEntitled,
+    /// Too many requests.
+    RateLimited,
+    /// The portal cannot work now.
+    TemporarilyUnavailable,
+}
+
+impl Reason {
+    /// The code as it stands in messages, logs and documentation.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::BadRequest => "bad-request",
+            Self::IdentityMismatch => "identity-mismatch",
+            Self::NoSession => "no-session",
+            Self::GatewayFeedSilent => "gateway-feed-silent",
+            Self::NotEntitled => "not-entitled",
+            Self::RateLimited => "rate-limited",
+            Self::TemporarilyUnavailable => "temporarily-unavailable",
+        }
+    }
+
+    /// HTTP status that carries it: 4xx where trying again cannot help, 503 where it can.
+    pub fn http_status(self) -> u16 {
+        match self {
+            Self::BadRequest => 400,
+            Self::IdentityMismatch | Self::NotEntitled => 403,
+            Self::RateLimited => 429,
+            Self::NoSession | Self::GatewayFeedSilent | Self::TemporarilyUnavailable => 503,
+        }
+    }
+}
