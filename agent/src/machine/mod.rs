@@ -1,1 +1,280 @@
-//! placeholder
+//! The offload state machine: pure, no clock, no I/O.
+//!
+//! [`Machine::handle`] takes the time and one [`Input`] and returns [`Action`]s; [`Machine::deadline`] tells when
+//! it wants [`Input::Timeout`] at the latest. Inputs only update facts; then one pass over the state decides
+//! ([`Machine::decide`]), so that the order in which worlds report does not matter and a repeated report costs
+//! nothing. One file a concern:
+//!
+//! | file | decides |
+//! |---|---|
+//! | `cellular` | when the bearer is wanted, connected, set up, released |
+//! | `credential` | when the portal is asked, what is kept, what is installed |
+//! | `join` | `Armed`, `Joining`, `Verifying` |
+//! | `offload` | `Offloaded`, `Returning` |
+//! | `signal` | whether a network is good enough |
+//! | `picture` | what `offloadctl status` shows |
+
+mod cellular;
+mod credential;
+mod failure;
+mod input;
+mod join;
+mod offload;
+mod picture;
+mod settings;
+mod signal;
+mod state;
+mod status;
+#[cfg(test)]
+mod tests;
+
+use std::time::Duration;
+
+pub use failure::Failure;
+pub use input::{Action, Input, Note, ReturnReason, UserWord};
+pub use settings::Settings;
+pub use state::{Now, State};
+pub use status::{Carrier, CellularStatus, CredentialStatus, FailureStatus, Status, WlanStatus};
+
+use crate::{
+    modem,
+    vault::Stored,
+    wlan::{
+        self,
+        links::{self, Lease, Link},
+    },
+};
+
+/// Decisions one input can lead to; a longer chain would be a loop.
+const MAX_STEPS: usize = 16;
+
+/// The agent's mind.
+#[derive(Debug)]
+pub struct Machine {
+    settings: Settings,
+    now: Now,
+    state: State,
+    entered: Duration,
+    actions: Vec<Action>,
+    cellular: cellular::Cellular,
+    credential: credential::Keeper,
+    join: join::Join,
+    offload: offload::Offload,
+    judge: signal::Judge,
+    wlan: Option<wlan::Interface>,
+    /// Which link the default route points to, as the kernel confirmed.
+    carrier: Option<Link>,
+    /// A move that was asked and not yet confirmed.
+    moving: Option<Link>,
+    lease: Option<Lease>,
+    signal_dbm: Option<i32>,
+    last_failure: Option<(Failure, FailureStatus)>,
+    /// A person sent us back to cellular: no join until a person asks or the device wakes up.
+    held: bool,
+}
+
+impl Machine {
+    /// A machine that has just started; `stored` is what the vault held.
+    pub fn new(settings: Settings, now: Now, stored: Option<Stored>) -> Self {
+        let jitter = settings.jitter_seed;
+        Self {
+            settings,
+            now,
+            state: State::NoModem,
+            entered: now.since_boot,
+            actions: Vec::new(),
+            cellular: cellular::Cellular::default(),
+            credential: credential::Keeper::new(stored.unwrap_or_default(), jitter),
+            join: join::Join::default(),
+            offload: offload::Offload::default(),
+            judge: signal::Judge::default(),
+            wlan: None,
+            carrier: None,
+            moving: None,
+            lease: None,
+            signal_dbm: None,
+            last_failure: None,
+            held: false,
+        }
+    }
+
+    /// Where the machine is.
+    pub fn state(&self) -> State {
+        self.state
+    }
+
+    /// Takes one input, decides, and says what to do, in this order.
+    pub fn handle(&mut self, now: Now, input: Input) -> Vec<Action> {
+        self.now = now;
+        self.learn(input);
+        for _ in 0..MAX_STEPS {
+            if !self.decide() {
+                break;
+            }
+        }
+        std::mem::take(&mut self.actions)
+    }
+
+    /// When [`Input::Timeout`] is wanted at the latest, in [`Now::since_boot`].
+    pub fn deadline(&self) -> Option<Duration> {
+        [self.cellular.deadline(), self.credential_deadline(), self.join_deadline(), self.offload_deadline()]
+            .into_iter()
+            .flatten()
+            // What was due has been decided by `handle`; waking up for it again would be a busy loop.
+            .filter(|at| *at > self.now.since_boot)
+            .min()
+    }
+
+    /// Updates facts; decides nothing that is not the direct meaning of the input.
+    fn learn(&mut self, input: Input) {
+        match input {
+            Input::Modem(modem::Event::Snapshot(snapshot)) => self.learn_modem(snapshot),
+            Input::Modem(modem::Event::ConnectFailed(failure)) => self.learn_connect_failure(&failure),
+            Input::Wlan(event) => self.learn_wlan(event),
+            Input::Supplicant(event) => self.learn_supplicant(event),
+            Input::Links(event) => self.learn_links(event),
+            Input::Portal(event) => self.learn_portal(event),
+            Input::Probe(event) => self.learn_probe(event),
+            Input::User(word) => self.learn_user(word),
+            Input::Timeout => {}
+        }
+    }
+
+    /// One decision; true when something changed and another pass may find more to do.
+    fn decide(&mut self) -> bool {
+        let before = (self.state, self.actions.len());
+        self.tend_cellular();
+        self.tend_carrier();
+        self.tend_credential();
+        match self.state {
+            State::NoModem | State::Locked | State::Searching | State::Attached => self.decide_waiting(),
+            State::Provisioning => self.decide_provisioning(),
+            State::Armed => self.decide_armed(),
+            State::Joining => self.decide_joining(),
+            State::Verifying => self.decide_verifying(),
+            State::Offloaded => self.decide_offloaded(),
+            State::Returning => self.decide_returning(),
+        }
+        before != (self.state, self.actions.len())
+    }
+
+    /// The four states before there is anything to join with: they only mirror the facts.
+    fn decide_waiting(&mut self) {
+        let target = if self.credential.usable(self.now.unix) {
+            State::Armed
+        } else if self.credential.asking() {
+            State::Provisioning
+        } else if self.cellular.ready() {
+            State::Attached
+        } else {
+            match self.cellular.presence() {
+                modem::Presence::NoModem | modem::Presence::SimMissing | modem::Presence::Failed => State::NoModem,
+                modem::Presence::Locked => State::Locked,
+                modem::Presence::Ready => State::Searching,
+            }
+        };
+        self.enter(target);
+    }
+
+    /// Without Wi-Fi the default route belongs to cellular as soon as cellular is ready.
+    fn tend_carrier(&mut self) {
+        let on_wifi = matches!(self.state, State::Offloaded | State::Verifying | State::Returning);
+        if !on_wifi && self.cellular.ready() && self.carrier != Some(Link::Cellular) {
+            self.prefer(Link::Cellular);
+        }
+    }
+
+    fn prefer(&mut self, link: Link) {
+        if self.moving != Some(link) {
+            self.moving = Some(link);
+            self.act(Action::Links(links::Command::Prefer(link)));
+        }
+    }
+
+    fn learn_wlan(&mut self, event: wlan::Event) {
+        match event {
+            wlan::Event::Interface(interface) => self.wlan = Some(interface),
+            wlan::Event::Gone => {
+                self.wlan = None;
+                self.wifi_lost(ReturnReason::WlanGone);
+            }
+            wlan::Event::Scan(results) => self.learn_scan(&results),
+            wlan::Event::ScanFailed(_) => self.join.scan_failed(self.now.since_boot),
+            wlan::Event::Signal { dbm } => {
+                self.signal_dbm = Some(dbm);
+                self.learn_signal(dbm);
+            }
+            wlan::Event::BeaconLoss => self.wifi_lost(ReturnReason::BeaconLoss),
+            wlan::Event::Disassociated { .. } => self.wifi_lost(ReturnReason::Disconnected),
+        }
+    }
+
+    fn learn_links(&mut self, event: links::Event) {
+        match event {
+            links::Event::CellularReady => self.learn_cellular_ready(),
+            links::Event::WlanReady(lease) => self.learn_lease(lease),
+            links::Event::NoLease(text) => self.learn_no_lease(&text),
+            links::Event::Moved(link) => {
+                self.carrier = Some(link);
+                if self.moving == Some(link) {
+                    self.moving = None;
+                }
+            }
+            links::Event::Drained(link) => self.learn_drained(link),
+            links::Event::Failed { link, text } => self.learn_link_failure(link, &text),
+        }
+    }
+
+    fn learn_link_failure(&mut self, link: Link, text: &str) {
+        if self.moving == Some(link) {
+            self.moving = None;
+        }
+        match link {
+            Link::Cellular => self.learn_cellular_link_failure(text),
+            Link::Wlan => self.learn_wlan_link_failure(text),
+        }
+    }
+
+    fn learn_user(&mut self, word: UserWord) {
+        match word {
+            UserWord::Join | UserWord::Resumed => {
+                self.held = false;
+                self.judge.forgive();
+                self.join.scan_now();
+            }
+            UserWord::Leave => {
+                self.held = true;
+                self.wifi_lost(ReturnReason::User);
+            }
+            UserWord::Renew => self.credential.want(provisioning::message::Trigger::User),
+        }
+    }
+
+    fn enter(&mut self, to: State) {
+        if self.state == to {
+            return;
+        }
+        let from = std::mem::replace(&mut self.state, to);
+        self.entered = self.now.since_boot;
+        self.note(Note::State { from, to });
+    }
+
+    /// How long the machine has been in this state.
+    fn age(&self) -> Duration {
+        self.now.since_boot.saturating_sub(self.entered)
+    }
+
+    fn act(&mut self, action: Action) {
+        self.actions.push(action);
+    }
+
+    fn note(&mut self, note: Note) {
+        self.actions.push(Action::Note(note));
+    }
+
+    fn fail(&mut self, failure: Failure, text: impl Into<String>) {
+        let text = text.into();
+        self.last_failure = Some((failure, FailureStatus::new(failure, &text, self.now.unix)));
+        self.note(Note::Failed { failure, text });
+    }
+}

@@ -1,0 +1,116 @@
+//! What can go wrong, told apart because each has its own reaction; the codes are stable.
+
+use std::fmt;
+
+use provisioning::message::Reason;
+use serde::{Deserialize, Serialize};
+
+use crate::supplicant::JoinFailure;
+
+/// One failure, as `offloadctl status` and the log name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Failure {
+    /// The bearer could not be connected.
+    CellularConnect,
+    /// The bearer's interface could not be set up.
+    CellularLink,
+    /// The portal was not reached, or it was not our portal.
+    PortalUnreachable,
+    /// The portal refused; its own code goes with it.
+    PortalRefused(Reason),
+    /// The supplicant does not take the credential.
+    Supplicant,
+    /// The AAA refused username, password or MAC.
+    Rejected,
+    /// The AAA's certificate is not the one that came with the credential.
+    ServerCertificate,
+    /// Association or 4-way handshake failed.
+    Association,
+    /// 802.1X began and nobody answered.
+    AaaSilent,
+    /// The network was not found, or the join took too long.
+    NotFound,
+    /// No address on the WLAN.
+    NoDhcp,
+    /// A captive portal is in the way.
+    Captive,
+    /// Address, but no Internet.
+    NoInternet,
+    /// A route or address could not be set.
+    Route,
+}
+
+impl Failure {
+    /// The stable code.
+    pub fn code(self) -> &'static str {
+        match self {
+            Self::CellularConnect => "cellular-connect",
+            Self::CellularLink => "cellular-link",
+            Self::PortalUnreachable => "portal-unreachable",
+            Self::PortalRefused(reason) => reason.code(),
+            Self::Supplicant => "supplicant",
+            Self::Rejected => "rejected-by-aaa",
+            Self::ServerCertificate => "server-certificate",
+            Self::Association => "association-failed",
+            Self::AaaSilent => "aaa-silent",
+            Self::NotFound => "network-not-found",
+            Self::NoDhcp => "no-dhcp",
+            Self::Captive => "captive-portal",
+            Self::NoInternet => "no-internet",
+            Self::Route => "route",
+        }
+    }
+
+    /// It stood between the device and a credential; over as soon as one has come.
+    pub(super) fn is_before_credential(self) -> bool {
+        matches!(
+            self,
+            Self::CellularConnect | Self::CellularLink | Self::PortalUnreachable | Self::PortalRefused(_)
+        )
+    }
+
+    /// What a person can do about it.
+    pub fn remedy(self) -> &'static str {
+        match self {
+            Self::CellularConnect => "check the SIM, the APN in agent.toml and the coverage (mmcli -m any)",
+            Self::CellularLink => "look for another program that manages the modem's interface (ip address)",
+            Self::PortalUnreachable => "check [portal] url and ca in agent.toml, and that the portal is up",
+            Self::PortalRefused(Reason::IdentityMismatch) => {
+                "the network says that this address belongs to another SIM; tell the operator"
+            }
+            Self::PortalRefused(Reason::NoSession | Reason::GatewayFeedSilent) => {
+                "the operator's gateway does not tell the portal of this session; the agent tries again by itself"
+            }
+            Self::PortalRefused(_) => "the operator's log says more under this code",
+            Self::Supplicant => "look at wpa_supplicant: is its control socket where agent.toml says?",
+            Self::Rejected => "a new credential is being fetched; the operator's log has the reason",
+            Self::ServerCertificate => "this access point does not belong to the operator, or its certificate was changed",
+            Self::Association => "the access point refused or is too far away",
+            Self::AaaSilent => "the access point does not reach its RADIUS server; tell the operator",
+            Self::NotFound => "the network went out of range",
+            Self::NoDhcp => "the access point's network gives no address; tell the operator",
+            Self::Captive => "the network wants a login page; the agent stays on cellular",
+            Self::NoInternet => "the access point has no Internet; the agent stays on cellular",
+            Self::Route => "look for another program that changes routes (ip monitor)",
+        }
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.code())
+    }
+}
+
+impl From<JoinFailure> for Failure {
+    fn from(failure: JoinFailure) -> Self {
+        match failure {
+            JoinFailure::Rejected => Self::Rejected,
+            JoinFailure::ServerCertificate => Self::ServerCertificate,
+            JoinFailure::Association => Self::Association,
+            JoinFailure::AaaSilent => Self::AaaSilent,
+            JoinFailure::NotFound => Self::NotFound,
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! What the device's own configuration decides; everything else is the portal's policy.
+
+use std::time::Duration;
+
+/// Settings of the machine.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// Access point name of the bearer.
+    pub apn: String,
+    /// Connect while roaming.
+    pub allow_roaming: bool,
+    /// `name/version` told to the portal.
+    pub agent: String,
+    /// Key of the IMSI's hash that binds the stored credential to its SIM.
+    pub subscriber_key: [u8; 32],
+    /// Spreads retries and renewals of a fleet; any number, different on each device.
+    pub jitter_seed: u64,
+    /// Limit of association and 802.1X together. wpa_supplicant's own is 70 s.
+    pub join_limit: Duration,
+    /// Limit of one probe series after an address came.
+    pub verify_limit: Duration,
+    /// While Wi-Fi carries the traffic, probe this often.
+    pub probe_every: Duration,
+    /// Longest wait of cellular for Wi-Fi's connections on the way back.
+    pub return_drain: Duration,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            apn: String::new(),
+            allow_roaming: true,
+            agent: concat!("wifi-offloadd/", env!("CARGO_PKG_VERSION")).to_owned(),
+            subscriber_key: [0; 32],
+            jitter_seed: 0,
+            join_limit: Duration::from_secs(20),
+            verify_limit: Duration::from_secs(12),
+            probe_every: Duration::from_secs(20),
+            return_drain: Duration::from_secs(3),
+        }
+    }
+}

@@ -1,0 +1,396 @@
+//! Simulated worlds: modem, links, portal, supplicant, card and probe as they would answer, each after its time,
+//! on one virtual clock.
+
+use std::{collections::BinaryHeap, net::Ipv4Addr, time::Duration};
+
+use provisioning::identity::Mac;
+
+use super::{credential, policy};
+use crate::{
+    machine::{Action, Input, Machine, Note, Now, Settings, State, UserWord},
+    modem::{self, Bearer, Ipv4Config, Presence, Registration, Snapshot},
+    provision, supplicant,
+    vault::Stored,
+    wlan::{
+        self, Bss, Interface,
+        links::{self, Lease, Link},
+        probe,
+    },
+};
+
+/// Seconds since 1970 at the start of every test.
+pub(super) const EPOCH: u64 = 1_800_000_000;
+
+/// What the outside is like; tests turn these knobs.
+#[derive(Debug, Clone)]
+pub(super) struct Outside {
+    pub(super) modem: Presence,
+    pub(super) registered: bool,
+    pub(super) imsi: &'static str,
+    pub(super) signal_dbm: Option<i32>,
+    pub(super) internet: bool,
+    pub(super) aaa: Option<supplicant::JoinFailure>,
+    pub(super) dhcp: bool,
+    pub(super) portal: Option<provision::Event>,
+    pub(super) life: Option<u64>,
+    pub(super) supplicant: bool,
+    /// Connections that keep cellular from draining.
+    pub(super) busy: bool,
+}
+
+impl Default for Outside {
+    fn default() -> Self {
+        Self {
+            modem: Presence::Ready,
+            registered: true,
+            imsi: "001010123456789",
+            signal_dbm: None,
+            internet: true,
+            aaa: None,
+            dhcp: true,
+            portal: None,
+            life: None,
+            supplicant: true,
+            busy: false,
+        }
+    }
+}
+
+/// Machine, worlds and clock together.
+pub(super) struct World {
+    pub(super) machine: Machine,
+    pub(super) outside: Outside,
+    pub(super) now: Duration,
+    pub(super) story: Vec<(Duration, Note)>,
+    pub(super) bearer: bool,
+    pub(super) configured: bool,
+    pub(super) associated: bool,
+    pub(super) leased: bool,
+    pub(super) route: Option<Link>,
+    pub(super) saved: Option<Stored>,
+    pub(super) fetches: u64,
+    pub(super) joins: Vec<Duration>,
+    queue: BinaryHeap<Later>,
+    sequence: u64,
+    unix_offset: u64,
+}
+
+struct Later {
+    at: Duration,
+    sequence: u64,
+    input: Input,
+}
+
+impl PartialEq for Later {
+    fn eq(&self, other: &Self) -> bool {
+        self.cmp(other).is_eq()
+    }
+}
+impl Eq for Later {}
+impl PartialOrd for Later {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Later {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (other.at, other.sequence).cmp(&(self.at, self.sequence))
+    }
+}
+
+impl World {
+    pub(super) fn new(outside: Outside) -> Self {
+        Self::restored(outside, None)
+    }
+
+    pub(super) fn restored(outside: Outside, stored: Option<Stored>) -> Self {
+        let settings = Settings { subscriber_key: [7; 32], ..Settings::default() };
+        let now = Now { since_boot: Duration::ZERO, unix: EPOCH };
+        let mut world = Self {
+            machine: Machine::new(settings, now, stored),
+            outside,
+            now: Duration::ZERO,
+            story: Vec::new(),
+            bearer: false,
+            configured: false,
+            associated: false,
+            leased: false,
+            route: None,
+            saved: None,
+            fetches: 0,
+            joins: Vec::new(),
+            queue: BinaryHeap::new(),
+            sequence: 0,
+            unix_offset: 0,
+        };
+        let interface = Interface {
+            name: "wlan1".into(),
+            index: 3,
+            permanent_mac: Mac([2, 0, 0, 0, 1, 0]),
+            current_mac: Mac([2, 0, 0, 0, 1, 0]),
+        };
+        world.later(10, Input::Wlan(wlan::Event::Interface(interface)));
+        world.modem_changed();
+        if world.outside.supplicant {
+            world.later(20, Input::Supplicant(supplicant::Event::Up));
+        }
+        world
+    }
+
+    /// Runs for so many virtual seconds.
+    pub(super) fn run(&mut self, secs: u64) {
+        self.run_ms(secs * 1000);
+    }
+
+    pub(super) fn run_ms(&mut self, ms: u64) {
+        let end = self.now + Duration::from_millis(ms);
+        loop {
+            let event = self.queue.peek().map(|later| later.at);
+            let deadline = self.machine.deadline().map(|at| at.max(self.now + Duration::from_millis(1)));
+            let next = [event, deadline].into_iter().flatten().min().filter(|at| *at <= end);
+            let Some(at) = next else { break };
+            self.now = at;
+            let input = match event {
+                Some(event) if event <= at => self.queue.pop().unwrap().input,
+                _ => Input::Timeout,
+            };
+            self.give(input);
+        }
+        self.now = end;
+    }
+
+    pub(super) fn give(&mut self, input: Input) {
+        let now = Now { since_boot: self.now, unix: EPOCH + self.unix_offset + self.now.as_secs() };
+        for action in self.machine.handle(now, input) {
+            self.act(action);
+        }
+    }
+
+    pub(super) fn say(&mut self, word: UserWord) {
+        self.give(Input::User(word));
+    }
+
+    /// The clock of the wall jumps; the virtual one does not.
+    pub(super) fn wall_jumps(&mut self, secs: u64) {
+        self.unix_offset += secs;
+        self.give(Input::Timeout);
+    }
+
+    pub(super) fn state(&self) -> State {
+        self.machine.state()
+    }
+
+    pub(super) fn told(&self, wanted: impl Fn(&Note) -> bool) -> usize {
+        self.story.iter().filter(|(_, note)| wanted(note)).count()
+    }
+
+    /// The radio changes; an associated card says so.
+    pub(super) fn signal(&mut self, dbm: Option<i32>) {
+        self.outside.signal_dbm = dbm;
+        match dbm {
+            Some(dbm) if self.associated => self.later(100, Input::Wlan(wlan::Event::Signal { dbm })),
+            None if self.associated => {
+                self.associated = false;
+                self.leased = false;
+                self.later(1100, Input::Wlan(wlan::Event::BeaconLoss));
+                self.later(1200, Input::Supplicant(supplicant::Event::Disconnected { reason: 4, locally: true }));
+            }
+            _ => {}
+        }
+    }
+
+    /// The modem changed; it reports itself whole.
+    pub(super) fn modem_changed(&mut self) {
+        if self.outside.modem != Presence::Ready || !self.outside.registered {
+            self.bearer = false;
+        }
+        let snapshot = self.snapshot();
+        self.later(30, Input::Modem(modem::Event::Snapshot(snapshot)));
+    }
+
+    pub(super) fn supplicant_dies(&mut self) {
+        self.outside.supplicant = false;
+        self.associated = false;
+        self.leased = false;
+        self.later(5, Input::Supplicant(supplicant::Event::Down));
+    }
+
+    pub(super) fn supplicant_returns(&mut self) {
+        self.outside.supplicant = true;
+        self.later(5, Input::Supplicant(supplicant::Event::Up));
+    }
+
+    fn snapshot(&self) -> Snapshot {
+        let ready = self.outside.modem == Presence::Ready;
+        let registered = self.outside.registered;
+        Snapshot {
+            presence: self.outside.modem,
+            imsi: ready.then(|| self.outside.imsi.parse().unwrap()),
+            imei: ready.then(|| "490154203237518".parse().unwrap()),
+            registration: if registered { Registration::Home } else { Registration::Searching },
+            operator_code: registered.then(|| "00101".into()),
+            signal_percent: Some(70),
+            bearer: (ready && self.bearer).then(|| Bearer {
+                interface: "wwan0".into(),
+                ipv4: Some(Ipv4Config::Static {
+                    address: Ipv4Addr::new(10, 64, 0, 2),
+                    prefix: 30,
+                    gateway: Some(Ipv4Addr::new(10, 64, 0, 1)),
+                    dns: vec![Ipv4Addr::new(10, 64, 0, 1)],
+                }),
+                ipv6: None,
+                mtu: Some(1500),
+            }),
+        }
+    }
+
+    fn later(&mut self, ms: u64, input: Input) {
+        self.sequence += 1;
+        let at = self.now + Duration::from_millis(ms);
+        self.queue.push(Later { at, sequence: self.sequence, input });
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Modem(modem::Command::Connect { .. }) => {
+                if self.outside.modem == Presence::Ready && self.outside.registered {
+                    self.bearer = true;
+                    let snapshot = self.snapshot();
+                    self.later(800, Input::Modem(modem::Event::Snapshot(snapshot)));
+                } else {
+                    let failure = modem::ConnectFailure { error: "NetworkTimeout".into(), text: String::new() };
+                    self.later(60_000, Input::Modem(modem::Event::ConnectFailed(failure)));
+                }
+            }
+            Action::Modem(modem::Command::Disconnect) => {
+                self.bearer = false;
+                let snapshot = self.snapshot();
+                self.later(200, Input::Modem(modem::Event::Snapshot(snapshot)));
+            }
+            Action::Links(command) => self.links(command),
+            Action::Portal(provision::Command::Fetch { .. }) => {
+                self.fetches += 1;
+                let event = self.outside.portal.clone().unwrap_or_else(|| {
+                    let issued = EPOCH + self.unix_offset + self.now.as_secs();
+                    provision::Event::Granted(Box::new(credential(self.fetches, issued, self.outside.life)))
+                });
+                self.later(150, Input::Portal(event));
+            }
+            Action::Supplicant(command) => self.supplicant(command),
+            Action::Wlan(wlan::Command::Scan { .. }) => {
+                let heard = self.outside.signal_dbm.map(|signal_dbm| Bss {
+                    bssid: Mac([2, 0, 0, 0, 0, 0]),
+                    ssid: b"corp".to_vec(),
+                    signal_dbm,
+                    frequency_mhz: 2412,
+                    seen_ms_ago: 20,
+                });
+                self.later(300, Input::Wlan(wlan::Event::Scan(heard.into_iter().collect())));
+            }
+            Action::Wlan(_) => {}
+            Action::Probe(_) => {
+                let online = self.outside.internet && self.associated && self.leased;
+                let event =
+                    if online { probe::Event::Online } else { probe::Event::Offline("no answer".into()) };
+                self.later(if online { 40 } else { 3000 }, Input::Probe(event));
+            }
+            Action::Save(stored) => self.saved = Some(*stored),
+            Action::Note(note) => self.story.push((self.now, note)),
+        }
+    }
+
+    fn links(&mut self, command: links::Command) {
+        match command {
+            links::Command::ConfigureCellular(_) => {
+                self.configured = true;
+                self.later(20, Input::Links(links::Event::CellularReady));
+            }
+            links::Command::ReleaseCellular => {
+                self.configured = false;
+                if self.route == Some(Link::Cellular) {
+                    self.route = None;
+                }
+            }
+            links::Command::AcquireWlan { .. } => {
+                if self.outside.dhcp && self.associated {
+                    self.leased = true;
+                    let lease = Lease {
+                        address: Ipv4Addr::new(10, 9, 0, 100),
+                        prefix: 24,
+                        router: Some(Ipv4Addr::new(10, 9, 0, 1)),
+                        dns: vec![],
+                        mtu: None,
+                    };
+                    self.later(900, Input::Links(links::Event::WlanReady(lease)));
+                } else {
+                    self.later(10_000, Input::Links(links::Event::NoLease("no answer".into())));
+                }
+            }
+            links::Command::ReleaseWlan => {
+                self.leased = false;
+                if self.route == Some(Link::Wlan) {
+                    self.route = None;
+                }
+            }
+            links::Command::Prefer(link) => {
+                let there = if link == Link::Cellular { self.configured } else { self.leased };
+                if there {
+                    self.route = Some(link);
+                    self.later(5, Input::Links(links::Event::Moved(link)));
+                } else {
+                    let text = "no such link".into();
+                    self.later(5, Input::Links(links::Event::Failed { link, text }));
+                }
+            }
+            links::Command::WatchDrain(link) => {
+                if !self.outside.busy {
+                    self.later(1000, Input::Links(links::Event::Drained(link)));
+                }
+            }
+        }
+    }
+
+    fn supplicant(&mut self, command: supplicant::Command) {
+        if !self.outside.supplicant {
+            return;
+        }
+        match command {
+            supplicant::Command::Install { .. } => {
+                self.later(15, Input::Supplicant(supplicant::Event::Installed));
+            }
+            supplicant::Command::Join { .. } => {
+                self.joins.push(self.now);
+                let failure = if self.outside.signal_dbm.is_none() {
+                    Some(supplicant::JoinFailure::NotFound)
+                } else {
+                    self.outside.aaa
+                };
+                let event = match failure {
+                    Some(failure) => supplicant::Event::JoinFailed { failure, text: "as told".into() },
+                    None => {
+                        self.associated = true;
+                        supplicant::Event::Connected {
+                            bssid: Mac([2, 0, 0, 0, 0, 0]),
+                            pairwise_cipher: "CCMP".into(),
+                            tls_version: Some("TLSv1.2".into()),
+                            key_mgmt: "WPA2/IEEE 802.1X/EAP".into(),
+                        }
+                    }
+                };
+                self.later(400, Input::Supplicant(event));
+            }
+            supplicant::Command::Leave => {
+                if std::mem::take(&mut self.associated) {
+                    let event = supplicant::Event::Disconnected { reason: 3, locally: true };
+                    self.later(10, Input::Supplicant(event));
+                }
+            }
+            supplicant::Command::Remove => {}
+        }
+    }
+
+    /// The policy that every simulated credential carries.
+    pub(super) fn policy() -> provisioning::message::Policy {
+        policy()
+    }
+}
