@@ -1,2 +1,33 @@
+//! RADIUS without I/O: packets, attributes, authenticators, duplicate detection.
+//!
+//! Parsing borrows from the receive buffer and never fails later than [`Packet::parse`]; building goes through
+//! [`Builder`], which cannot produce an unsigned packet. There is no clock, socket or random source in here:
+//! the caller passes time and random octets in. Used by both sides: a server answers requests, a client
+//! (test, load generator, accounting feed) makes them and checks the answers.
+//!
+//! RFC 2865, 2866, 2869, 2548, 3579, 5080, 5997.
 #![forbid(unsafe_code)]
-//! Placeholder.
+
+mod attribute;
+mod authenticator;
+mod build;
+mod code;
+mod duplicate;
+mod eap;
+mod mppe;
+mod packet;
+mod password;
+mod vendor;
+
+pub use attribute::{Attribute, AttributeType, Attributes};
+pub use authenticator::{
+    MessageAuthenticator, ReplyError, accounting_request_is_genuine, check_message_authenticator, check_reply,
+};
+pub use build::{BuildError, Builder};
+pub use code::Code;
+pub use duplicate::{Duplicates, Limits, Seen, Source};
+pub use eap::{EAP_PIECE, join_eap};
+pub use mppe::{MppeError, Salt, unwrap_key, wrap_key};
+pub use packet::{MAX_PACKET, MIN_PACKET, Packet, ParseError};
+pub use password::{hide_password, reveal_password};
+pub use vendor::{Vendor, VendorAttribute, VendorAttributes, microsoft, tgpp};
