@@ -5,6 +5,10 @@
 //! touches none of them; `daemon` is the shell that carries inputs in and actions out.
 #![forbid(unsafe_code)]
 
+pub mod bus;
+pub mod config;
+pub mod ctl;
+pub mod daemon;
 pub mod machine;
 pub mod modem;
 pub mod provision;

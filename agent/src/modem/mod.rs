@@ -2,10 +2,23 @@
 //!
 //! The world is level-triggered: every change, whatever signal announced it, gives one whole [`Snapshot`], so
 //! a lost signal costs time and never truth. No object path leaves this folder and none is stored.
+//!
+//! [`dbus`] is the task, `signals`, `read` and `calls` what it does on the bus; `snapshot`, `bearer`, `properties` and
+//! `failure` are pure and make sense of what comes back.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
 use provisioning::identity::{Imei, Imsi};
+
+mod bearer;
+mod calls;
+pub mod dbus;
+mod failure;
+mod properties;
+mod proxies;
+mod read;
+mod signals;
+mod snapshot;
 
 /// What the modem is right now.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -138,7 +151,7 @@ pub enum Event {
     ConnectFailed(ConnectFailure),
 }
 
-/// The modem as the daemon sees it; [`real`](self) over D-Bus, simulated in the machine's tests.
+/// The modem as the daemon sees it; [`dbus::spawn`] makes the real one, a simulated one stands in the machine's tests.
 pub trait Modem {
     /// Asks without waiting; the answer is an [`Event`].
     fn send(&self, command: Command);

@@ -1,8 +1,16 @@
 //! The portal, over HTTPS by the cellular interface and no other.
+//!
+//! [`https`] is the shell (a thread of its own), `fetch` reads what came back, [`http`] makes clients whose
+//! sockets leave by one interface, [`dns`] looks names up through that link's own name servers.
 
 use std::{net::IpAddr, time::Duration};
 
 use provisioning::message::{Credential, CredentialRequest, Reason};
+
+pub mod dns;
+mod fetch;
+pub mod http;
+pub mod https;
 
 /// Over which link to reach the portal.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,4 +1,30 @@
 //! wpa_supplicant, through its control socket.
+//!
+//! | file | what |
+//! |---|---|
+//! | `control` | the shell: one thread that carries commands in and events out, and finds the supplicant again |
+//! | `commands` | requests and answers, by the wpactrl crate in a harness |
+//! | `monitor` | the event stream, by a second client of it |
+//! | `operations` | install, join, leave, remove as sequences of requests |
+//! | `network` | a credential as network blocks; what is not safe to trust is refused here |
+//! | `request`, `reply`, `line` | the text protocol, pure |
+//! | `tracker` | what the lines mean for a join: pure, with its own tests |
+//!
+//! The supplicant must run as root, or be able to reach `run-dir`: our sockets and the CA file stand there.
+//! wpa_supplicant keeps the password in memory only, unless another program has it `SAVE_CONFIG` with
+//! `update_config=1`; the agent never does.
+
+mod commands;
+pub mod control;
+mod line;
+mod monitor;
+mod network;
+mod operations;
+mod reply;
+mod request;
+#[cfg(test)]
+mod tests;
+mod tracker;
 
 use provisioning::message::Credential;
 
@@ -7,7 +33,7 @@ use provisioning::message::Credential;
 pub enum Command {
     /// Put the credential in as a disabled network, in place of any earlier one of ours. Never enables it.
     Install {
-        /// What the portal gave; the CA file has been written already.
+        /// What the portal gave; its CA certificates are written to a file in `run-dir`.
         credential: Box<Credential>,
     },
     /// Select our network: associate and authenticate.

@@ -1,6 +1,20 @@
-//! What the device keeps over a restart, sealed on disk.
+//! What the device keeps over a restart, sealed on disk: the credential (patent FIG. 2, step 64) is of use when
+//! cellular cannot be reached.
+//!
+//! `codec` turns [`Stored`] into octets, `seal` seals them (both pure); [`file`] is the shell that keeps them in
+//! the state directory, `replace` how a file is written so that a crash leaves the old or the new one. The daemon
+//! calls [`Vault`].
+
+mod codec;
+pub mod file;
+mod replace;
+#[cfg(test)]
+pub(crate) mod sample;
+mod seal;
 
 use provisioning::message::{Credential, Trigger};
+
+pub use self::file::{Vault, VaultError};
 
 /// Everything that is kept. The machine makes it; the vault seals and writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

@@ -1,11 +1,32 @@
 //! Addresses, routes, rules and resolver: who carries the traffic.
 //!
-//! Only what we set is ever removed: every route and rule of ours carries protocol number
-//! [`RTPROT_WIFI_OFFLOAD`], and every address is remembered.
+//! Only what we set is ever removed: every route, rule and (Linux 5.18) address of ours carries protocol number
+//! [`RTPROT_WIFI_OFFLOAD`].
+//!
+//! `plan` says what should be there and `change` what has to be sent for it (both pure, on the types of `model`),
+//! `rt` speaks rtnetlink, `keeper` sends the difference, `task` carries orders, leases and the clock, `drain` counts connections, `resolver` keeps
+//! `/etc/resolv.conf`. The route is moved in `change::changes`: one RTM_NEWROUTE that replaces our default route.
 
-use std::net::Ipv4Addr;
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    path::PathBuf,
+};
+
+use tokio::sync::{mpsc, oneshot};
 
 use crate::modem::Bearer;
+
+mod change;
+mod drain;
+mod keeper;
+mod model;
+mod plan;
+mod resolver;
+mod rt;
+mod task;
+
+/// Orders that wait for the task; the machine waits for the answer of each.
+const QUEUE: usize = 32;
 
 /// `rtm_protocol` of everything we put into the kernel, so that it can be found and removed after a crash.
 pub const RTPROT_WIFI_OFFLOAD: u8 = 0xc5;
@@ -81,4 +102,59 @@ pub enum Event {
 pub trait Links {
     /// Asks without waiting; the answer is an [`Event`].
     fn send(&self, command: Command);
+}
+
+/// What the device's configuration decides.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Settings {
+    /// Metric of our default route. Other programs' routes with a lower one are preferred to it.
+    pub metric: u32,
+    /// The resolver's file; none to leave name servers to somebody else.
+    pub resolv_conf: Option<PathBuf>,
+}
+
+impl Default for Settings {
+    /// Better than NetworkManager's Wi-Fi (600) and cellular (700), worse than its cable (100).
+    fn default() -> Self {
+        Self { metric: 500, resolv_conf: Some(PathBuf::from("/etc/resolv.conf")) }
+    }
+}
+
+/// The links' end that the daemon holds. Dropping it ends the task and leaves addresses and routes in place, so that
+/// a restart breaks no connection; [`Handle::cleanup`] is the orderly end.
+#[derive(Debug, Clone)]
+pub struct Handle {
+    orders: mpsc::Sender<task::Order>,
+}
+
+/// Starts the links' task. Must be called inside a tokio runtime.
+pub fn spawn(settings: Settings, events: mpsc::Sender<Event>) -> Handle {
+    let (orders, inbox) = mpsc::channel(QUEUE);
+    tokio::spawn(task::run(settings, inbox, events));
+    Handle { orders }
+}
+
+impl Handle {
+    /// Takes away everything of ours: leases, addresses, routes, rules, name servers. Ends when that is done.
+    pub async fn cleanup(&self) {
+        let (done, waits) = oneshot::channel();
+        if self.orders.send(task::Order::CleanUp(done)).await.is_ok() {
+            // An error means that the task has ended, which is as good.
+            let _ = waits.await;
+        }
+    }
+}
+
+impl Links for Handle {
+    fn send(&self, command: Command) {
+        if let Err(error) = self.orders.try_send(task::Order::Do(command)) {
+            tracing::error!(%error, "the links' task does not listen");
+        }
+    }
+}
+
+impl Lease {
+    fn servers(&self) -> Vec<IpAddr> {
+        self.dns.iter().copied().map(IpAddr::from).collect()
+    }
 }

@@ -1,10 +1,13 @@
 //! The WLAN card through nl80211, and the kernel's links through rtnetlink.
 //!
-//! [`nl80211`](self) tells MAC, scan results, station signal and CQM events; `links` sets addresses, routes and
+//! [`nl80211`] tells MAC, scan results, station signal and CQM events; `links` sets addresses, routes and
 //! rules; `dhcp` gets the WLAN address where nobody else manages the link; `probe` asks whether the Internet is
 //! behind it.
 
+mod dhcp;
 pub mod links;
+mod netlink;
+pub mod nl80211;
 pub mod probe;
 
 use provisioning::identity::Mac;

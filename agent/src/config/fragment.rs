@@ -1,0 +1,92 @@
+//! One file: every key may be missing, none may be unknown.
+
+use serde::Deserialize;
+
+use super::values::{Absolute, Apn, Filter, Interface, Seconds, Url};
+
+/// A table whose keys are optional, and how a later one is laid over it.
+macro_rules! table {
+    ($($name:ident { $($key:ident: $type:ty),+ $(,)? })+) => {$(
+        #[derive(Debug, Clone, Default, Deserialize)]
+        #[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+        pub(super) struct $name {
+            $(pub(super) $key: Option<$type>,)+
+        }
+
+        impl $name {
+            fn lay_over(&mut self, later: Self) {
+                $(self.$key = later.$key.or_else(|| self.$key.take());)+
+            }
+
+            /// Names of the keys that are not set.
+            #[cfg(test)]
+            pub(super) fn unset(&self) -> Vec<&'static str> {
+                [$((stringify!($key), self.$key.is_none())),+]
+                    .into_iter()
+                    .filter_map(|(key, none)| none.then_some(key))
+                    .collect()
+            }
+        }
+    )+};
+}
+
+table! {
+    Portal {
+        url: Url,
+        ca: Absolute,
+        connect_limit_secs: Seconds<1, 120>,
+        total_limit_secs: Seconds<1, 300>,
+    }
+    Cellular { apn: Apn, allow_roaming: bool }
+    Wlan { interface: Interface }
+    Supplicant { control_dir: Absolute }
+    State { dir: Absolute, run_dir: Absolute }
+    Offload {
+        join_limit_secs: Seconds<5, 70>,
+        verify_limit_secs: Seconds<2, 120>,
+        probe_every_secs: Seconds<5, 3600>,
+        return_drain_secs: Seconds<0, 600>,
+    }
+    Log { filter: Filter }
+}
+
+/// A whole file.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(default, rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct Fragment {
+    pub(super) portal: Portal,
+    pub(super) cellular: Cellular,
+    pub(super) wlan: Wlan,
+    pub(super) supplicant: Supplicant,
+    pub(super) state: State,
+    pub(super) offload: Offload,
+    pub(super) log: Log,
+}
+
+impl Fragment {
+    /// Keys of `later` replace ours.
+    pub(super) fn lay_over(&mut self, later: Self) {
+        self.portal.lay_over(later.portal);
+        self.cellular.lay_over(later.cellular);
+        self.wlan.lay_over(later.wlan);
+        self.supplicant.lay_over(later.supplicant);
+        self.state.lay_over(later.state);
+        self.offload.lay_over(later.offload);
+        self.log.lay_over(later.log);
+    }
+
+    /// Names of the keys that are not set.
+    #[cfg(test)]
+    pub(super) fn unset(&self) -> Vec<&'static str> {
+        [
+            self.portal.unset(),
+            self.cellular.unset(),
+            self.wlan.unset(),
+            self.supplicant.unset(),
+            self.state.unset(),
+            self.offload.unset(),
+            self.log.unset(),
+        ]
+        .concat()
+    }
+}

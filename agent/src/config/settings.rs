@@ -1,0 +1,180 @@
+//! The configuration as the daemon uses it: complete, checked, with the defaults filled in.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::fragment::Fragment;
+use crate::provision::{http::Limits, https};
+
+/// All of it.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Settings {
+    /// `[portal]`.
+    pub portal: Portal,
+    /// `[cellular]`.
+    pub cellular: Cellular,
+    /// `[wlan]`.
+    pub wlan: Wlan,
+    /// `[supplicant]`.
+    pub supplicant: Supplicant,
+    /// `[state]`.
+    pub state: State,
+    /// `[offload]`.
+    pub offload: Offload,
+    /// `[log]`.
+    pub log: Log,
+}
+
+/// Where credentials come from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Portal {
+    /// None while the device is not set up.
+    pub url: Option<String>,
+    /// PEM file of its certificate authorities.
+    pub ca: PathBuf,
+    /// For the name, and again for TCP and TLS together.
+    pub connect_limit: Duration,
+    /// For a whole request.
+    pub total_limit: Duration,
+}
+
+impl Default for Portal {
+    fn default() -> Self {
+        Self {
+            url: None,
+            ca: PathBuf::from("/etc/wifi-offload/portal-ca.pem"),
+            connect_limit: Duration::from_secs(15),
+            total_limit: Duration::from_secs(45),
+        }
+    }
+}
+
+impl Portal {
+    /// As the portal's client takes it.
+    pub fn client(&self) -> https::Settings {
+        let limits = Limits { connect: self.connect_limit, total: self.total_limit };
+        https::Settings { url: self.url.clone(), ca: self.ca.clone(), limits }
+    }
+}
+
+/// The data bearer.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Cellular {
+    /// Access point name; empty for the network's default.
+    pub apn: String,
+    /// Whether to connect while roaming.
+    pub allow_roaming: bool,
+}
+
+impl Default for Cellular {
+    fn default() -> Self {
+        Self { apn: String::new(), allow_roaming: true }
+    }
+}
+
+/// The WLAN card.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Wlan {
+    /// None for the first one in station mode.
+    pub interface: Option<String>,
+}
+
+/// wpa_supplicant.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Supplicant {
+    /// Directory of its control sockets.
+    pub control_dir: PathBuf,
+}
+
+impl Default for Supplicant {
+    fn default() -> Self {
+        Self { control_dir: PathBuf::from("/run/wpa_supplicant") }
+    }
+}
+
+/// Directories of our own.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct State {
+    /// Outlives a restart.
+    pub dir: PathBuf,
+    /// Does not.
+    pub run_dir: PathBuf,
+}
+
+impl Default for State {
+    fn default() -> Self {
+        Self { dir: PathBuf::from("/var/lib/wifi-offload"), run_dir: PathBuf::from("/run/wifi-offload") }
+    }
+}
+
+/// Time limits of a move.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Offload {
+    /// Association and 802.1X together.
+    pub join_limit: Duration,
+    /// From the address to the probe's first answer.
+    pub verify_limit: Duration,
+    /// Between probes while Wi-Fi carries the traffic.
+    pub probe_every: Duration,
+    /// Wait for Wi-Fi's connections on the way back.
+    pub return_drain: Duration,
+}
+
+impl Default for Offload {
+    fn default() -> Self {
+        Self {
+            join_limit: Duration::from_secs(20),
+            verify_limit: Duration::from_secs(12),
+            probe_every: Duration::from_secs(20),
+            return_drain: Duration::from_secs(3),
+        }
+    }
+}
+
+/// The log.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    /// As in `RUST_LOG`.
+    pub filter: String,
+}
+
+impl Default for Log {
+    fn default() -> Self {
+        Self { filter: "info".to_owned() }
+    }
+}
+
+impl From<Fragment> for Settings {
+    fn from(given: Fragment) -> Self {
+        let Fragment { portal, cellular, wlan, supplicant, state, offload, log } = given;
+        let default = Self::default();
+        Self {
+            portal: Portal {
+                url: portal.url.map(|url| url.0),
+                ca: portal.ca.map_or(default.portal.ca, |path| path.0),
+                connect_limit: portal
+                    .connect_limit_secs
+                    .map_or(default.portal.connect_limit, |limit| limit.0),
+                total_limit: portal.total_limit_secs.map_or(default.portal.total_limit, |limit| limit.0),
+            },
+            cellular: Cellular {
+                apn: cellular.apn.map_or(default.cellular.apn, |apn| apn.0),
+                allow_roaming: cellular.allow_roaming.unwrap_or(default.cellular.allow_roaming),
+            },
+            wlan: Wlan { interface: wlan.interface.map(|name| name.0) },
+            supplicant: Supplicant {
+                control_dir: supplicant.control_dir.map_or(default.supplicant.control_dir, |path| path.0),
+            },
+            state: State {
+                dir: state.dir.map_or(default.state.dir, |path| path.0),
+                run_dir: state.run_dir.map_or(default.state.run_dir, |path| path.0),
+            },
+            offload: Offload {
+                join_limit: offload.join_limit_secs.map_or(default.offload.join_limit, |limit| limit.0),
+                verify_limit: offload.verify_limit_secs.map_or(default.offload.verify_limit, |limit| limit.0),
+                probe_every: offload.probe_every_secs.map_or(default.offload.probe_every, |limit| limit.0),
+                return_drain: offload.return_drain_secs.map_or(default.offload.return_drain, |limit| limit.0),
+            },
+            log: Log { filter: log.filter.map_or(default.log.filter, |filter| filter.0) },
+        }
+    }
+}

@@ -1,0 +1,126 @@
+//! Values that are checked where they are read, so that a mistake is shown at its place in the file.
+
+use std::{path::PathBuf, time::Duration};
+
+use serde::Deserialize;
+use tracing_subscriber::EnvFilter;
+use ureq::http::Uri;
+
+/// What is wrong with a value.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ValueError {
+    /// Not an `https` URL of a host.
+    #[error("expected an https URL such as \"https://portal.operator.example:8443\"")]
+    Url,
+    /// Not absolute: the daemon's working directory is no one's business.
+    #[error("expected an absolute path")]
+    Path,
+    /// Not a network interface's name.
+    #[error("expected a network interface's name, 1 to 15 characters without / and white space")]
+    Interface,
+    /// Not an access point name.
+    #[error("expected an access point name, at most 100 characters without white space")]
+    Apn,
+    /// Out of range.
+    #[error("expected {min} to {max} seconds, got {got}")]
+    Seconds {
+        /// Least.
+        min: u64,
+        /// Most.
+        max: u64,
+        /// What stands there.
+        got: u64,
+    },
+    /// Not a filter.
+    #[error("expected a log level or filter such as \"info\" or \"info,agent::modem=debug\"")]
+    Filter,
+}
+
+/// A `https` URL with a host, without user or password.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Url(pub(super) String);
+
+impl TryFrom<String> for Url {
+    type Error = ValueError;
+
+    fn try_from(text: String) -> Result<Self, ValueError> {
+        let uri: Uri = text.parse().map_err(|_| ValueError::Url)?;
+        let authority = uri.authority().ok_or(ValueError::Url)?.as_str();
+        let fits =
+            uri.scheme_str() == Some("https") && !authority.starts_with(':') && !authority.contains('@');
+        if fits { Ok(Self(text)) } else { Err(ValueError::Url) }
+    }
+}
+
+/// An absolute path.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "PathBuf")]
+pub(super) struct Absolute(pub(super) PathBuf);
+
+impl TryFrom<PathBuf> for Absolute {
+    type Error = ValueError;
+
+    fn try_from(path: PathBuf) -> Result<Self, ValueError> {
+        if path.is_absolute() { Ok(Self(path)) } else { Err(ValueError::Path) }
+    }
+}
+
+/// Name of a network interface, as the kernel's `dev_valid_name` takes it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Interface(pub(super) String);
+
+impl TryFrom<String> for Interface {
+    type Error = ValueError;
+
+    fn try_from(name: String) -> Result<Self, ValueError> {
+        let bad = |c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control();
+        let fits = (1..=15).contains(&name.len()) && name != "." && name != ".." && !name.contains(bad);
+        if fits { Ok(Self(name)) } else { Err(ValueError::Interface) }
+    }
+}
+
+/// Access point name (3GPP TS 23.003 §9.1: at most 100 octets).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Apn(pub(super) String);
+
+impl TryFrom<String> for Apn {
+    type Error = ValueError;
+
+    fn try_from(name: String) -> Result<Self, ValueError> {
+        let bad = |c: char| c.is_whitespace() || c.is_control();
+        if name.len() <= 100 && !name.contains(bad) { Ok(Self(name)) } else { Err(ValueError::Apn) }
+    }
+}
+
+/// A time limit.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(try_from = "u64")]
+pub(super) struct Seconds<const MIN: u64, const MAX: u64>(pub(super) Duration);
+
+impl<const MIN: u64, const MAX: u64> TryFrom<u64> for Seconds<MIN, MAX> {
+    type Error = ValueError;
+
+    fn try_from(got: u64) -> Result<Self, ValueError> {
+        if (MIN..=MAX).contains(&got) {
+            Ok(Self(Duration::from_secs(got)))
+        } else {
+            Err(ValueError::Seconds { min: MIN, max: MAX, got })
+        }
+    }
+}
+
+/// What to log, as tracing-subscriber's `EnvFilter` takes it.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Filter(pub(super) String);
+
+impl TryFrom<String> for Filter {
+    type Error = ValueError;
+
+    fn try_from(filter: String) -> Result<Self, ValueError> {
+        if EnvFilter::try_new(&filter).is_ok() { Ok(Self(filter)) } else { Err(ValueError::Filter) }
+    }
+}

@@ -1,0 +1,201 @@
+//! The daemon's answer for people. Pure: JSON in, lines out.
+
+use std::fmt::Write;
+
+use jiff::Timestamp;
+use serde_json::Value;
+
+use crate::machine::{Carrier, CellularStatus, CredentialStatus, FailureStatus, State, Status, WlanStatus};
+
+/// Lines for a terminal. An answer of another version that does not fit is shown as it came, indented.
+pub(super) fn of(json: &str) -> String {
+    match serde_json::from_str::<Status>(json) {
+        Ok(status) => table(&status),
+        Err(_) => match serde_json::from_str::<Value>(json) {
+            Ok(value) => format!("{value:#}\n"),
+            Err(_) => format!("{json}\n"),
+        },
+    }
+}
+
+fn table(status: &Status) -> String {
+    let mut rows = vec![
+        ("State", format!("{}: {}", status.state, meaning(status.state))),
+        ("Traffic by", carrier(status.carrier).to_owned()),
+        ("Cellular", cellular(&status.cellular)),
+        ("Wi-Fi", wlan(&status.wlan)),
+        ("Credential", status.credential.as_ref().map_or_else(|| "none yet".to_owned(), credential)),
+    ];
+    match &status.last_failure {
+        None => rows.push(("Last failure", "none".to_owned())),
+        Some(failure) => rows.extend(failure_rows(failure)),
+    }
+    rows.push(("Agent", status.version.clone()));
+    let mut lines = String::new();
+    for (name, value) in rows {
+        // Writing to a string cannot fail.
+        let _ = writeln!(lines, "{name:<13} {}", printable(&value));
+    }
+    lines
+}
+
+/// What a state means to somebody who has not read the manual.
+fn meaning(state: State) -> &'static str {
+    match state {
+        State::NoModem => "no usable modem, and no credential yet",
+        State::Locked => "the SIM waits for its PIN (mmcli -i any --pin=…)",
+        State::Searching => "modem there, no cellular data yet",
+        State::Attached => "cellular data works; a credential will be asked for",
+        State::Provisioning => "asking the portal for a credential",
+        State::Armed => "ready; looking for the operator's Wi-Fi",
+        State::Joining => "joining Wi-Fi; cellular still carries the traffic",
+        State::Verifying => "on Wi-Fi, testing the Internet behind it",
+        State::Offloaded => "on Wi-Fi",
+        State::Returning => "going back to cellular",
+    }
+}
+
+fn carrier(carrier: Carrier) -> &'static str {
+    match carrier {
+        Carrier::None => "neither link of ours",
+        Carrier::Cellular => "cellular",
+        Carrier::Wifi => "Wi-Fi",
+    }
+}
+
+fn cellular(status: &CellularStatus) -> String {
+    let mut parts = vec![status.modem.clone()];
+    parts.extend(status.operator.as_ref().map(|operator| format!("network {operator}")));
+    parts.extend(status.signal_percent.map(|percent| format!("signal {percent} %")));
+    parts.push(match &status.interface {
+        Some(interface) => format!("bearer {} on {interface}", status.bearer),
+        None => format!("bearer {}", status.bearer),
+    });
+    parts.extend(status.imsi_masked.as_ref().map(|imsi| format!("SIM {imsi}")));
+    parts.join(", ")
+}
+
+fn wlan(status: &WlanStatus) -> String {
+    let Some(interface) = &status.interface else { return "no WLAN card".to_owned() };
+    let mut parts = vec![interface.clone()];
+    parts.extend(status.mac.as_ref().map(|mac| format!("MAC {mac}")));
+    parts.extend(status.ssid.as_ref().map(|ssid| format!("network \"{ssid}\"")));
+    parts.extend(status.signal_dbm.map(|dbm| format!("signal {dbm} dBm")));
+    parts.extend(status.address.as_ref().map(|address| format!("address {address}")));
+    if !status.supplicant {
+        parts.push("wpa_supplicant does not answer".to_owned());
+    }
+    parts.join(", ")
+}
+
+fn credential(status: &CredentialStatus) -> String {
+    let mut parts = vec![status.username.clone()];
+    parts.push(match status.expires_at {
+        Some(expires_at) => format!("until {}", time(expires_at)),
+        None => "for the device's lifetime".to_owned(),
+    });
+    if status.one_time {
+        parts.push("for one login".to_owned());
+    }
+    parts.push(if status.installed { "installed" } else { "not installed" }.to_owned());
+    parts.push(format!("policy {}", status.policy_version));
+    parts.join(", ")
+}
+
+fn failure_rows(failure: &FailureStatus) -> Vec<(&'static str, String)> {
+    let mut rows = vec![("Last failure", format!("{} at {}", failure.code, time(failure.at)))];
+    if !failure.text.is_empty() {
+        rows.push(("  what", failure.text.clone()));
+    }
+    rows.push(("  what to do", failure.remedy.clone()));
+    rows
+}
+
+/// Seconds since 1970, in UTC; the number itself where it is beyond any calendar.
+fn time(unix: u64) -> String {
+    let stamp = i64::try_from(unix).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
+    stamp.map_or_else(|| unix.to_string(), |stamp| stamp.to_string())
+}
+
+/// A network's name or a server's text must not be able to move the cursor.
+fn printable(value: &str) -> String {
+    value.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status() -> Status {
+        Status {
+            version: "0.1.0".to_owned(),
+            state: State::Armed,
+            carrier: Carrier::Cellular,
+            cellular: CellularStatus {
+                modem: "registered".to_owned(),
+                imsi_masked: Some("00101••••••••89".to_owned()),
+                operator: Some("00101".to_owned()),
+                signal_percent: Some(64),
+                interface: Some("wwan0".to_owned()),
+                bearer: "ready".to_owned(),
+            },
+            wlan: WlanStatus {
+                interface: Some("wlan1".to_owned()),
+                mac: Some("02:00:00:00:01:00".to_owned()),
+                supplicant: true,
+                ssid: None,
+                signal_dbm: None,
+                address: None,
+            },
+            credential: Some(CredentialStatus {
+                username: "abc@operator.example".to_owned(),
+                expires_at: Some(1_800_000_000),
+                one_time: false,
+                installed: true,
+                policy_version: 3,
+            }),
+            last_failure: Some(FailureStatus {
+                code: "association-failed".to_owned(),
+                text: "evil\u{1b}[2J".to_owned(),
+                remedy: "go nearer".to_owned(),
+                at: 1_700_000_000,
+            }),
+        }
+    }
+
+    #[test]
+    fn a_person_can_read_it() {
+        let shown = of(&serde_json::to_string(&status()).expect("JSON"));
+        let expected = "\
+State         armed: ready; looking for the operator's Wi-Fi
+Traffic by    cellular
+Cellular      registered, network 00101, signal 64 %, bearer ready on wwan0, SIM 00101••••••••89
+Wi-Fi         wlan1, MAC 02:00:00:00:01:00
+Credential    abc@operator.example, until 2027-01-15T08:00:00Z, installed, policy 3
+Last failure  association-failed at 2023-11-14T22:13:20Z
+  what        evil\u{fffd}[2J
+  what to do  go nearer
+Agent         0.1.0
+";
+        assert_eq!(shown, expected);
+    }
+
+    #[test]
+    fn an_empty_device_is_described() {
+        let mut status = status();
+        status.credential = None;
+        status.last_failure = None;
+        status.wlan.interface = None;
+        let shown = table(&status);
+        for words in ["none yet", "no WLAN card", "Last failure  none"] {
+            assert!(shown.contains(words), "{shown}");
+        }
+    }
+
+    #[test]
+    fn another_version_is_shown_as_it_came() {
+        assert_eq!(of("{\"a\":1}"), "{\n  \"a\": 1\n}\n");
+        assert_eq!(of("not JSON"), "not JSON\n");
+        assert_eq!(time(u64::MAX), u64::MAX.to_string());
+    }
+}

@@ -1,0 +1,178 @@
+//! Starting the daemon: configuration, vault, worlds, loop, orderly end.
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Context;
+use clap::Parser;
+use nix::sys::{
+    prctl,
+    resource::{Resource, setrlimit},
+};
+use sd_notify::NotifyState;
+use tokio::{
+    signal::unix::{SignalKind, signal},
+    sync::{mpsc, watch},
+};
+
+use super::{
+    clock,
+    log::{self, Format},
+    run::{self, Worlds},
+};
+use crate::{
+    bus,
+    config::{self, Settings},
+    machine::{self, Input, Machine},
+    modem, provision,
+    supplicant::{self, Supplicant},
+    vault::Vault,
+    wlan::{links, nl80211, probe},
+};
+
+/// Inputs that may wait for the machine. Each world has at most a few under way.
+const QUEUE: usize = 64;
+
+/// Moves this device from LTE to the operator's Wi-Fi and back, without losing a packet.
+#[derive(Debug, Parser)]
+#[command(name = "wifi-offloadd", version)]
+struct Arguments {
+    /// Configuration file; fragments in FILE.d/*.toml are laid over it.
+    #[arg(long, value_name = "FILE", default_value = "/etc/wifi-offload/agent.toml")]
+    config: PathBuf,
+    /// Shape of a log line on standard error.
+    #[arg(long, value_enum, default_value_t = Format::Text)]
+    log_format: Format,
+    /// Only read the configuration and say whether it is right.
+    #[arg(long)]
+    check: bool,
+}
+
+/// The program.
+pub fn main() -> ExitCode {
+    match start(&Arguments::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Before the log exists, and for the one who types the command.
+            eprintln!("wifi-offloadd: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn start(arguments: &Arguments) -> anyhow::Result<()> {
+    let settings = config::load(&arguments.config)?;
+    if arguments.check {
+        println!("{}: right", arguments.config.display());
+        return Ok(());
+    }
+    log::start(arguments.log_format, &settings.log.filter);
+    keep_no_core()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("runtime")?;
+    runtime.block_on(serve(settings))
+}
+
+/// A core dump, or another process of the same user looking in, would show the password.
+fn keep_no_core() -> anyhow::Result<()> {
+    setrlimit(Resource::RLIMIT_CORE, 0, 0).context("core dumps off")?;
+    prctl::set_dumpable(false).context("core dumps off")
+}
+
+async fn serve(settings: Settings) -> anyhow::Result<()> {
+    let vault = Vault::open(&settings.state.dir).with_context(|| settings.state.dir.display().to_string())?;
+    let stored = vault.load();
+    let machine = Machine::new(machine_settings(&settings, &vault)?, clock::now(), stored);
+
+    let (inputs, queue) = mpsc::channel(QUEUE);
+    let links = links::spawn(links::Settings::default(), into(&inputs, Input::Links));
+    let worlds = Worlds {
+        modem: Box::new(modem::dbus::spawn(None, into(&inputs, Input::Modem))),
+        wlan: Box::new(nl80211::spawn(settings.wlan.interface.clone(), into(&inputs, Input::Wlan))),
+        links: Box::new(links.clone()),
+        supplicant: Box::new(run::NoSupplicant),
+        supplicant_of: supplicant_of(&settings, &inputs),
+        portal: Box::new(
+            provision::https::spawn(settings.portal.client(), into(&inputs, Input::Portal))
+                .context("the portal's thread")?,
+        ),
+        probe: Box::new(probe::spawn(into(&inputs, Input::Probe))),
+        vault,
+    };
+
+    let (status, watched) = watch::channel(String::new());
+    bus::spawn(None, watched);
+    let stop = stop_signal()?;
+    tracing::info!(event = "started", version = env!("CARGO_PKG_VERSION"), "wifi-offloadd is watching");
+    notify(&[NotifyState::Ready]);
+    run::run(machine, worlds, queue, status, stop).await;
+    notify(&[NotifyState::Stopping]);
+    links.cleanup().await;
+    Ok(())
+}
+
+fn machine_settings(settings: &Settings, vault: &Vault) -> anyhow::Result<machine::Settings> {
+    let mut seed = [0; 8];
+    getrandom::fill(&mut seed).context("random octets")?;
+    Ok(machine::Settings {
+        apn: settings.cellular.apn.clone(),
+        allow_roaming: settings.cellular.allow_roaming,
+        subscriber_key: vault.subscriber_key(),
+        jitter_seed: u64::from_ne_bytes(seed),
+        join_limit: settings.offload.join_limit,
+        verify_limit: settings.offload.verify_limit,
+        probe_every: settings.offload.probe_every,
+        return_drain: settings.offload.return_drain,
+        ..machine::Settings::default()
+    })
+}
+
+/// The supplicant's control socket is named after the WLAN interface, which is known only when the card is there.
+fn supplicant_of(settings: &Settings, inputs: &mpsc::Sender<Input>) -> run::SupplicantOf {
+    let control_dir = settings.supplicant.control_dir.clone();
+    let run_dir = settings.state.run_dir.clone();
+    let events = inputs.clone();
+    Box::new(move |interface| -> std::io::Result<Box<dyn Supplicant>> {
+        let settings = supplicant::control::Settings {
+            control_dir: control_dir.clone(),
+            run_dir: run_dir.clone(),
+            interface: interface.to_owned(),
+        };
+        Ok(Box::new(supplicant::control::spawn(settings, into(&events, Input::Supplicant))?))
+    })
+}
+
+/// A world's own channel, whose events become inputs in the order in which they came.
+fn into<E: Send + 'static>(inputs: &mpsc::Sender<Input>, wrap: fn(E) -> Input) -> mpsc::Sender<E> {
+    let (events, mut queue) = mpsc::channel(QUEUE);
+    let inputs = inputs.clone();
+    tokio::spawn(async move {
+        while let Some(event) = queue.recv().await {
+            if inputs.send(wrap(event)).await.is_err() {
+                break;
+            }
+        }
+    });
+    events
+}
+
+fn stop_signal() -> anyhow::Result<watch::Receiver<bool>> {
+    let (stop, stopped) = watch::channel(false);
+    let mut terminate = signal(SignalKind::terminate()).context("SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("SIGINT")?;
+    tokio::spawn(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        stop.send_replace(true);
+        // A second signal must not find the receiver gone and this task ended before the first was seen.
+        stop.closed().await;
+    });
+    Ok(stopped)
+}
+
+/// Tells systemd; without systemd nobody listens, and that is no error.
+pub(super) fn notify(states: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(states) {
+        tracing::debug!(%error, "systemd was not told");
+    }
+}

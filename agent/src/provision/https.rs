@@ -1,0 +1,128 @@
+//! The portal over HTTPS: a thread of its own that posts one request at a time (ureq blocks).
+//!
+//! The daemon spawns it and carries commands in and events out. Everything about a failure that decides something
+//! is in the event; nothing here tries again, the machine does.
+
+use std::{
+    fs,
+    path::PathBuf,
+    sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel},
+    thread,
+};
+
+use provisioning::{
+    message::CredentialRequest,
+    xml::{CONTENT_TYPE, MAX_BODY, encode_request},
+};
+use tokio::sync::mpsc;
+use ureq::{Agent, Error, http::header};
+
+use super::{
+    Command, Event, Portal, Route,
+    fetch::answer,
+    http::{self, Limits, Roots},
+};
+
+/// Where the portal takes requests, if the URL of the settings says no path.
+const PATH: &str = "/v1/credential";
+/// Requests that wait for the one that is under way.
+const QUEUE: usize = 2;
+
+/// What the configuration says of the portal.
+#[derive(Debug, Clone)]
+pub struct Settings {
+    /// `https://host[:port][/path]`; none while the device is not set up.
+    pub url: Option<String>,
+    /// PEM file of the authorities that the portal's certificate comes from; read anew for each request.
+    pub ca: PathBuf,
+    /// Time limits of one request.
+    pub limits: Limits,
+}
+
+/// Starts the thread; it ends when the returned handle is dropped.
+pub fn spawn(settings: Settings, events: mpsc::Sender<Event>) -> std::io::Result<impl Portal + use<>> {
+    let (commands, queue) = sync_channel(QUEUE);
+    let answers = events.clone();
+    thread::Builder::new().name("portal".to_owned()).spawn(move || run(&settings, &queue, &answers))?;
+    Ok(Https { commands, events })
+}
+
+/// The sending end.
+struct Https {
+    commands: SyncSender<Command>,
+    events: mpsc::Sender<Event>,
+}
+
+impl Portal for Https {
+    fn send(&self, command: Command) {
+        let text = match self.commands.try_send(command) {
+            Ok(()) => return,
+            Err(TrySendError::Full(_)) => "earlier requests are still under way",
+            Err(TrySendError::Disconnected(_)) => "the portal's thread has ended",
+        };
+        let event = Event::Unreachable { step: "http", text: text.to_owned() };
+        if self.events.try_send(event).is_err() {
+            tracing::warn!(text, "an answer of the portal is lost");
+        }
+    }
+}
+
+fn run(settings: &Settings, queue: &Receiver<Command>, events: &mpsc::Sender<Event>) {
+    while let Ok(Command::Fetch { request, route }) = queue.recv() {
+        let event = fetch(settings, &request, &route).unwrap_or_else(|failed| failed);
+        if events.blocking_send(event).is_err() {
+            return;
+        }
+    }
+}
+
+/// One request; both sides of the result are the answer.
+fn fetch(settings: &Settings, request: &CredentialRequest, route: &Route) -> Result<Event, Event> {
+    let url = settings
+        .url
+        .as_deref()
+        .ok_or_else(|| unreachable("http", "[portal] url is not set in agent.toml"))?;
+    let pem = fs::read(&settings.ca)
+        .map_err(|error| unreachable("tls", &format!("cannot read {}: {error}", settings.ca.display())))?;
+    let roots = Roots::from_pem(&pem)
+        .map_err(|error| unreachable("tls", &format!("{}: {error}", settings.ca.display())))?;
+    let agent = http::bound_agent(&route.interface, &route.dns, Some(&roots), settings.limits);
+    post(&agent, &with_path(url), request)
+}
+
+fn post(agent: &Agent, url: &str, request: &CredentialRequest) -> Result<Event, Event> {
+    let body = encode_request(request).map_err(|error| unreachable("message", &error.to_string()))?;
+    let call = agent.post(url).content_type(CONTENT_TYPE).header(header::ACCEPT, CONTENT_TYPE);
+    let mut response = call.send(body.as_bytes()).map_err(|error| failed(&error))?;
+    let status = response.status().as_u16();
+    let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
+    let retry_after = retry_after.map(str::to_owned);
+    // Longer bodies are an error of this call, not a cut one.
+    let limit = u64::try_from(MAX_BODY).unwrap_or(u64::MAX);
+    let body =
+        response.body_mut().with_config().limit(limit).read_to_vec().map_err(|error| failed(&error))?;
+    let body = zeroize::Zeroizing::new(body);
+    Ok(answer(status, retry_after.as_deref(), &body))
+}
+
+fn failed(error: &Error) -> Event {
+    let (step, text) = http::failure(error);
+    Event::Unreachable { step, text }
+}
+
+fn unreachable(step: &'static str, text: &str) -> Event {
+    Event::Unreachable { step, text: text.to_owned() }
+}
+
+/// The whole URL: a bare `https://host:port` gets the portal's usual path.
+fn with_path(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    match rest.split_once('/') {
+        None => format!("{url}{PATH}"),
+        Some((_, "")) => format!("{}{PATH}", url.trim_end_matches('/')),
+        Some(_) => url.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests;

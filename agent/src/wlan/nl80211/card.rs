@@ -1,0 +1,374 @@
+//! The card's task: three sockets (requests, nl80211 events, link events), the clock, and nothing to decide.
+//!
+//! Events are hints and tables are truth: after `ENOBUFS` everything is read anew, and a card that is not there is
+//! looked for whenever the kernel tells of any link.
+
+use std::time::Duration;
+
+use linux_raw_sys::netlink::rtnetlink_groups::RTNLGRP_LINK;
+use neli::consts::{
+    nl::{GenlId, NlmF},
+    rtnl::Rtm,
+    socket::NlFamily,
+};
+use nix::errno::Errno;
+use tokio::{
+    sync::mpsc,
+    time::{Instant, sleep, sleep_until},
+};
+
+use super::{
+    parse::{self, Family},
+    request,
+    track::{Step, Thresholds, Tracker},
+};
+use crate::wlan::{
+    Command, Event, Interface,
+    netlink::{NetlinkError, Socket, frame},
+};
+
+/// Multicast groups that are listened to: scans; CQM and the end of associations; interfaces.
+const GROUPS: [&str; 3] = ["scan", "mlme", "config"];
+/// A scan of all channels in software takes 4 s, beside traffic 13 s.
+const SCAN_LIMIT: Duration = Duration::from_secs(15);
+/// Pause before the sockets are opened again after one of them failed.
+const REOPEN: Duration = Duration::from_secs(1);
+
+/// Runs until nobody listens to `events` or the commands' sender is dropped.
+pub(super) async fn run(wanted: Option<String>, mut commands: mpsc::Receiver<Command>, events: mpsc::Sender<Event>) {
+    let mut memory = Memory { wanted, tracker: Tracker::default(), interface: None, events };
+    while !memory.events.is_closed() {
+        let ended = match Task::open(&mut memory).await {
+            Ok(mut task) => task.serve(&mut commands).await,
+            Err(error) => Err(error),
+        };
+        match ended {
+            Ok(()) => return,
+            Err(error) => tracing::warn!(%error, "nl80211 is opened again"),
+        }
+        sleep(REOPEN).await;
+    }
+}
+
+/// What outlives the sockets.
+struct Memory {
+    wanted: Option<String>,
+    tracker: Tracker,
+    interface: Option<Interface>,
+    events: mpsc::Sender<Event>,
+}
+
+/// What the kernel knows of the access point.
+enum Peer {
+    /// There is no card to ask.
+    Unknown,
+    /// Not associated.
+    Absent,
+    /// Associated; dBm where the driver says it.
+    Present(Option<i32>),
+}
+
+struct Task<'a> {
+    memory: &'a mut Memory,
+    generic: Socket,
+    route: Socket,
+    links: Socket,
+    /// None while the kernel has no cfg80211.
+    wireless: Option<(Family, Socket)>,
+    next_reading: Option<Instant>,
+    scan_until: Option<Instant>,
+}
+
+impl<'a> Task<'a> {
+    async fn open(memory: &'a mut Memory) -> Result<Self, NetlinkError> {
+        let mut task = Self {
+            memory,
+            generic: Socket::requests(NlFamily::Generic)?,
+            route: Socket::requests(NlFamily::Route)?,
+            links: Socket::events(NlFamily::Route, &[RTNLGRP_LINK as u32])?,
+            wireless: None,
+            next_reading: None,
+            scan_until: None,
+        };
+        task.read_interfaces().await?;
+        // The same card as before the sockets failed: what was told meanwhile is not known.
+        task.resume_watch().await?;
+        Ok(task)
+    }
+
+    async fn serve(&mut self, commands: &mut mpsc::Receiver<Command>) -> Result<(), NetlinkError> {
+        loop {
+            let wireless = async {
+                match &mut self.wireless {
+                    Some((_, socket)) => socket.next().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                command = commands.recv() => match command {
+                    Some(command) => self.obey(command).await?,
+                    None => return Ok(()),
+                },
+                datagram = wireless => match datagram {
+                    Ok(datagram) => self.notices(&datagram).await?,
+                    Err(NetlinkError::Lost) => self.read_everything().await?,
+                    Err(error) => return Err(error),
+                },
+                // What changed is not looked at: the whole list is cheaper to trust.
+                link = self.links.next() => match link {
+                    Ok(_) | Err(NetlinkError::Lost) => self.read_interfaces().await?,
+                    Err(error) => return Err(error),
+                },
+                () = at(self.next_reading) => self.read_signal().await?,
+                () = at(self.scan_until) => {
+                    self.scan_until = None;
+                    self.tell(Event::ScanFailed("no result in time".to_owned())).await;
+                }
+                () = self.memory.events.closed() => return Ok(()),
+            }
+        }
+    }
+
+    async fn obey(&mut self, command: Command) -> Result<(), NetlinkError> {
+        match command {
+            Command::Scan { ssids } => self.scan(&ssids).await,
+            Command::Watch { leave_dbm, hysteresis_db } => {
+                self.memory.tracker.watch(Thresholds { leave_dbm, hysteresis_db });
+                self.resume_watch().await
+            }
+            Command::Unwatch => {
+                if self.memory.tracker.watched().is_some() {
+                    self.memory.tracker.unwatch();
+                    self.next_reading = None;
+                    self.set_cqm(Thresholds { leave_dbm: 0, hysteresis_db: 0 }).await?;
+                }
+                Ok(())
+            }
+        }
+    }
+
+    async fn notices(&mut self, datagram: &[u8]) -> Result<(), NetlinkError> {
+        for frame in frame::frames(datagram) {
+            let frame = frame?;
+            if !frame::is_data(&frame) {
+                continue;
+            }
+            if let Some(notice) = parse::notice(frame.body, self.index())?
+                && let Some(step) = self.memory.tracker.notice(notice)
+            {
+                self.step(step).await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn step(&mut self, step: Step) -> Result<(), NetlinkError> {
+        match step {
+            Step::Tell(event) => {
+                if let Event::ScanFailed(_) = event {
+                    self.scan_until = None;
+                }
+                self.tell(event).await;
+                Ok(())
+            }
+            Step::ReadInterfaces => self.read_interfaces().await,
+            Step::ReadScan => self.read_scan().await,
+            Step::ReadSignal => self.read_signal().await,
+            Step::SetCqm(thresholds) => self.set_cqm(thresholds).await,
+        }
+    }
+
+    async fn read_everything(&mut self) -> Result<(), NetlinkError> {
+        tracing::warn!("nl80211 events were lost, everything is read anew");
+        self.read_interfaces().await?;
+        self.read_scan().await?;
+        let event = match self.peer().await? {
+            Peer::Unknown => None,
+            Peer::Absent => self.memory.tracker.peer_seen(false),
+            Peer::Present(_) => self.memory.tracker.peer_seen(true),
+        };
+        if let Some(event) = event {
+            self.tell(event).await;
+        }
+        self.resume_watch().await
+    }
+
+    /// Finds the interface again and tells what changed about it.
+    async fn read_interfaces(&mut self) -> Result<(), NetlinkError> {
+        let found = self.find().await?;
+        if found == self.memory.interface {
+            return Ok(());
+        }
+        let before = self.index();
+        self.memory.interface.clone_from(&found);
+        let replaced = self.index() != before;
+        if replaced {
+            self.memory.tracker.forget();
+            self.scan_until = None;
+            self.next_reading = None;
+        }
+        match found {
+            Some(interface) => self.tell(Event::Interface(interface)).await,
+            None => self.tell(Event::Gone).await,
+        }
+        if replaced { self.resume_watch().await } else { Ok(()) }
+    }
+
+    async fn find(&mut self) -> Result<Option<Interface>, NetlinkError> {
+        if self.wireless.is_none() {
+            self.wireless = self.resolve().await?;
+        }
+        let Some(bodies) = self.dump(request::interfaces()?).await? else {
+            // Unloaded; when it comes again the kernel may number it otherwise.
+            self.wireless = None;
+            return Ok(None);
+        };
+        let mut stations = Vec::new();
+        for body in &bodies {
+            stations.extend(parse::station_interface(body)?);
+        }
+        stations.sort();
+        let wanted = self.memory.wanted.as_deref();
+        let Some((index, _)) =
+            stations.into_iter().find(|(_, name)| wanted.is_none_or(|wanted| wanted == name))
+        else {
+            return Ok(None);
+        };
+        let answer = self.route.request(Rtm::Getlink.into(), NlmF::empty(), request::link(None, index)?).await;
+        let Some(body) = absent_is_none(answer)?.and_then(|bodies| bodies.into_iter().next()) else {
+            return Ok(None);
+        };
+        let link = parse::link(&body)?;
+        Ok(link.current.map(|current_mac| Interface {
+            name: link.name,
+            index,
+            permanent_mac: link.permanent.unwrap_or(current_mac),
+            current_mac,
+        }))
+    }
+
+    /// The family and a socket that hears its groups; none while the kernel has no nl80211.
+    async fn resolve(&mut self) -> Result<Option<(Family, Socket)>, NetlinkError> {
+        let answer = self.generic.request(GenlId::Ctrl.into(), NlmF::empty(), request::family()?).await;
+        let Some(bodies) = absent_is_none(answer)? else { return Ok(None) };
+        let Some(family) = bodies.first().map(|body| parse::family(body)).transpose()?.flatten() else {
+            return Ok(None);
+        };
+        let wanted = family.groups.iter().filter(|(name, _)| GROUPS.contains(&name.as_str()));
+        let groups: Vec<u32> = wanted.map(|(_, number)| *number).collect();
+        let socket = Socket::events(NlFamily::Generic, &groups)?;
+        Ok(Some((family, socket)))
+    }
+
+    async fn scan(&mut self, ssids: &[Vec<u8>]) -> Result<(), NetlinkError> {
+        let Some(index) = self.index() else {
+            self.tell(Event::ScanFailed("no WLAN interface".to_owned())).await;
+            return Ok(());
+        };
+        match self.ask(request::scan(index, ssids, &[])?).await {
+            // Another program's scan is under way: its results are as good as ours.
+            Ok(()) | Err(NetlinkError::Refused { errno: Errno::EBUSY, .. }) => {
+                self.scan_until = Some(Instant::now() + SCAN_LIMIT);
+            }
+            Err(NetlinkError::Refused { errno, text }) => {
+                let text = text.map(|text| format!(" ({text})")).unwrap_or_default();
+                self.tell(Event::ScanFailed(format!("scan on interface {index}: {errno}{text}"))).await;
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
+    }
+
+    async fn read_scan(&mut self) -> Result<(), NetlinkError> {
+        let Some(index) = self.index() else { return Ok(()) };
+        let Some(bodies) = self.dump(request::scan_results(index)?).await? else { return Ok(()) };
+        let mut found = Vec::new();
+        for body in &bodies {
+            // One odd entry must not hide the others.
+            found.extend(parse::bss(body).ok().flatten());
+        }
+        self.scan_until = None;
+        self.tell(Event::Scan(found)).await;
+        Ok(())
+    }
+
+    async fn resume_watch(&mut self) -> Result<(), NetlinkError> {
+        if let Some(thresholds) = self.memory.tracker.watched() {
+            self.set_cqm(thresholds).await?;
+            self.read_signal().await?;
+        }
+        Ok(())
+    }
+
+    async fn set_cqm(&mut self, thresholds: Thresholds) -> Result<(), NetlinkError> {
+        let Some(index) = self.index() else { return Ok(()) };
+        let Thresholds { leave_dbm, hysteresis_db } = thresholds;
+        let taken = match self.ask(request::watch(index, leave_dbm, hysteresis_db)?).await {
+            Ok(()) => true,
+            Err(NetlinkError::Refused { errno, .. }) => {
+                tracing::debug!(%errno, "the driver takes no CQM thresholds, the signal is read every second");
+                false
+            }
+            Err(error) => return Err(error),
+        };
+        self.memory.tracker.cqm_set(taken);
+        Ok(())
+    }
+
+    async fn read_signal(&mut self) -> Result<(), NetlinkError> {
+        self.next_reading = self.memory.tracker.read_every().map(|pause| Instant::now() + pause);
+        if let Peer::Present(dbm) = self.peer().await? {
+            self.memory.tracker.peer_seen(true);
+            if let Some(dbm) = dbm {
+                self.tell(Event::Signal { dbm }).await;
+            }
+        }
+        Ok(())
+    }
+
+    async fn peer(&mut self) -> Result<Peer, NetlinkError> {
+        let Some(index) = self.index() else { return Ok(Peer::Unknown) };
+        let Some(bodies) = self.dump(request::station(index)?).await? else { return Ok(Peer::Unknown) };
+        bodies.first().map_or(Ok(Peer::Absent), |body| Ok(Peer::Present(parse::signal(body)?)))
+    }
+
+    fn index(&self) -> Option<u32> {
+        self.memory.interface.as_ref().map(|interface| interface.index)
+    }
+
+    /// Reads a table of nl80211; none where the card or nl80211 itself has gone meanwhile.
+    async fn dump(&mut self, message: request::Request) -> Result<Option<Vec<Vec<u8>>>, NetlinkError> {
+        let Some((family, _)) = &self.wireless else { return Ok(None) };
+        absent_is_none(self.generic.dump(family.id, message).await)
+    }
+
+    async fn ask(&mut self, message: request::Request) -> Result<(), NetlinkError> {
+        let Some((family, _)) = &self.wireless else {
+            return Err(NetlinkError::Refused { errno: Errno::ENODEV, text: None });
+        };
+        self.generic.request(family.id, NlmF::empty(), message).await.map(|_| ())
+    }
+
+    async fn tell(&self, event: Event) {
+        // The daemon ends when the other end is dropped; `serve` sees that.
+        let _ = self.memory.events.send(event).await;
+    }
+}
+
+/// A question about something that has just gone is no failure of the socket.
+fn absent_is_none<T>(answer: Result<T, NetlinkError>) -> Result<Option<T>, NetlinkError> {
+    match answer {
+        Ok(answer) => Ok(Some(answer)),
+        Err(NetlinkError::Refused { errno: Errno::ENOENT | Errno::ENODEV | Errno::ENETDOWN | Errno::EOPNOTSUPP, .. }) => {
+            Ok(None)
+        }
+        Err(error) => Err(error),
+    }
+}
+
+async fn at(instant: Option<Instant>) {
+    match instant {
+        Some(instant) => sleep_until(instant).await,
+        None => std::future::pending().await,
+    }
+}

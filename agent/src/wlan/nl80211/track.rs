@@ -1,0 +1,166 @@
+//! What the card's events mean: which of them is news, and when the signal is to be read.
+//!
+//! Pure. The kernel tells one loss of association twice (the frame and the state), and a threshold that is crossed
+//! during a ramp several times; the machine hears the first of the former and all of the latter.
+
+use std::time::Duration;
+
+use super::parse::Notice;
+use crate::wlan::Event;
+
+/// While CQM works, the signal is read this often as well, so that a trend is seen and not only the crossing.
+const WITH_CQM: Duration = Duration::from_secs(2);
+/// Where the driver refuses CQM, reading is all there is: a walk through a door takes two or three seconds.
+const WITHOUT_CQM: Duration = Duration::from_secs(1);
+
+/// Threshold and hysteresis of a watch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Thresholds {
+    /// dBm.
+    pub(crate) leave_dbm: i32,
+    /// dB.
+    pub(crate) hysteresis_db: u32,
+}
+
+/// What the task does about a notice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Tell the machine.
+    Tell(Event),
+    /// Look which interfaces there are.
+    ReadInterfaces,
+    /// Read the scan results.
+    ReadScan,
+    /// Read the signal.
+    ReadSignal,
+    /// Set CQM again: a new association may have lost it, or the supplicant may have set its own.
+    SetCqm(Thresholds),
+}
+
+/// Memory of one card.
+#[derive(Debug, Default)]
+pub(crate) struct Tracker {
+    watch: Option<Thresholds>,
+    cqm: bool,
+    /// None until something is known.
+    associated: Option<bool>,
+}
+
+impl Tracker {
+    /// The watch that is wanted.
+    pub(crate) fn watched(&self) -> Option<Thresholds> {
+        self.watch
+    }
+
+    /// Begins or changes a watch.
+    pub(crate) fn watch(&mut self, thresholds: Thresholds) {
+        self.watch = Some(thresholds);
+    }
+
+    /// Ends it.
+    pub(crate) fn unwatch(&mut self) {
+        *self = Self { associated: self.associated, ..Self::default() };
+    }
+
+    /// Whether the driver took the thresholds.
+    pub(crate) fn cqm_set(&mut self, taken: bool) {
+        self.cqm = taken;
+    }
+
+    /// How often to read the signal.
+    pub(crate) fn read_every(&self) -> Option<Duration> {
+        self.watch.map(|_| if self.cqm { WITH_CQM } else { WITHOUT_CQM })
+    }
+
+    /// An event of the card.
+    pub(crate) fn notice(&mut self, notice: Notice) -> Option<Step> {
+        match notice {
+            Notice::Interfaces => Some(Step::ReadInterfaces),
+            Notice::ScanDone => Some(Step::ReadScan),
+            Notice::ScanAborted => Some(Step::Tell(Event::ScanFailed("the scan was given up".to_owned()))),
+            Notice::Crossed { level: Some(dbm) } if dbm < 0 => {
+                self.watch.map(|_| Step::Tell(Event::Signal { dbm }))
+            }
+            Notice::Crossed { .. } => self.watch.map(|_| Step::ReadSignal),
+            Notice::BeaconLoss => Some(Step::Tell(Event::BeaconLoss)),
+            Notice::Connected => {
+                self.associated = Some(true);
+                self.watch.map(Step::SetCqm)
+            }
+            Notice::Disconnected { reason } => self.ended(reason).map(Step::Tell),
+        }
+    }
+
+    /// Everything was read anew after events were lost: is there still an access point?
+    pub(crate) fn peer_seen(&mut self, there: bool) -> Option<Event> {
+        if there {
+            self.associated = Some(true);
+            return None;
+        }
+        self.ended(None)
+    }
+
+    /// The card is gone, and all that was known of it.
+    pub(crate) fn forget(&mut self) {
+        *self = Self { watch: self.watch, ..Self::default() };
+    }
+
+    fn ended(&mut self, reason: Option<u16>) -> Option<Event> {
+        let news = self.associated != Some(false);
+        self.associated = Some(false);
+        news.then_some(Event::Disassociated { reason })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const THRESHOLDS: Thresholds = Thresholds { leave_dbm: -75, hysteresis_db: 4 };
+
+    #[test]
+    fn one_loss_is_told_once() {
+        let mut tracker = Tracker::default();
+        let lost = Step::Tell(Event::Disassociated { reason: Some(3) });
+        assert_eq!(tracker.notice(Notice::Disconnected { reason: Some(3) }), Some(lost.clone()));
+        assert_eq!(tracker.notice(Notice::Disconnected { reason: Some(3) }), None);
+        tracker.notice(Notice::Connected);
+        assert_eq!(tracker.notice(Notice::Disconnected { reason: Some(3) }), Some(lost));
+    }
+
+    #[test]
+    fn a_loss_among_lost_events_is_found() {
+        let mut tracker = Tracker::default();
+        tracker.notice(Notice::Connected);
+        assert_eq!(tracker.peer_seen(true), None);
+        assert_eq!(tracker.peer_seen(false), Some(Event::Disassociated { reason: None }));
+        assert_eq!(tracker.peer_seen(false), None);
+    }
+
+    #[test]
+    fn crossings_count_only_while_watched() {
+        let mut tracker = Tracker::default();
+        assert_eq!(tracker.notice(Notice::Crossed { level: Some(-80) }), None);
+        tracker.watch(THRESHOLDS);
+        assert_eq!(
+            tracker.notice(Notice::Crossed { level: Some(-80) }),
+            Some(Step::Tell(Event::Signal { dbm: -80 }))
+        );
+        assert_eq!(tracker.notice(Notice::Crossed { level: None }), Some(Step::ReadSignal));
+        tracker.unwatch();
+        assert_eq!(tracker.notice(Notice::Crossed { level: Some(-80) }), None);
+    }
+
+    #[test]
+    fn polling_is_quicker_where_the_driver_refuses_cqm() {
+        let mut tracker = Tracker::default();
+        assert_eq!(tracker.read_every(), None);
+        tracker.watch(THRESHOLDS);
+        assert_eq!(tracker.read_every(), Some(WITHOUT_CQM));
+        tracker.cqm_set(true);
+        assert_eq!(tracker.read_every(), Some(WITH_CQM));
+        assert_eq!(tracker.notice(Notice::Connected), Some(Step::SetCqm(THRESHOLDS)));
+        tracker.forget();
+        assert_eq!((tracker.watched(), tracker.read_every()), (Some(THRESHOLDS), Some(WITHOUT_CQM)));
+    }
+}

@@ -1,0 +1,126 @@
+//! Network namespaces without a name: each lives as long as this process holds it, so nothing is left over whatever
+//! happens to the test, and tests cannot meet.
+
+use std::{
+    fs::File,
+    io::{BufRead, BufReader},
+    os::fd::AsRawFd,
+    process::{Child, Command, Stdio},
+    sync::mpsc::{Receiver, channel},
+    thread,
+    time::Duration,
+};
+
+use nix::sched::{CloneFlags, setns, unshare};
+
+/// Longest wait for anything that must come.
+pub const LIMIT: Duration = Duration::from_secs(20);
+
+/// A network namespace.
+pub struct Namespace(File);
+
+impl Namespace {
+    /// A new one with its loopback up.
+    pub fn new() -> Self {
+        assert!(nix::unistd::geteuid().is_root(), "this test makes network namespaces: run it as root");
+        let made = thread::spawn(|| {
+            unshare(CloneFlags::CLONE_NEWNET).expect("a network namespace");
+            File::open("/proc/thread-self/ns/net").expect("its file")
+        });
+        let namespace = Self(made.join().expect("made"));
+        namespace.ip("link set lo up");
+        namespace
+    }
+
+    /// Runs `work` in the namespace: its sockets belong to it, and so do the programs it starts.
+    pub fn run<T: Send>(&self, work: impl FnOnce() -> T + Send) -> T {
+        let within = || {
+            setns(&self.0, CloneFlags::CLONE_NEWNET).expect("into the namespace");
+            work()
+        };
+        thread::scope(|scope| scope.spawn(within).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// `ip ARGUMENTS`, which must succeed; gives what it prints.
+    pub fn ip(&self, arguments: &str) -> String {
+        self.command("ip", arguments)
+    }
+
+    /// A program that must succeed; gives what it prints.
+    pub fn command(&self, program: &str, arguments: &str) -> String {
+        let done = self.run(|| Command::new(program).args(arguments.split_whitespace()).output());
+        let done = done.unwrap_or_else(|error| panic!("{program} cannot be started: {error}"));
+        assert!(
+            done.status.success(),
+            "{program} {arguments}: {}{}",
+            String::from_utf8_lossy(&done.stdout),
+            String::from_utf8_lossy(&done.stderr)
+        );
+        String::from_utf8_lossy(&done.stdout).into_owned()
+    }
+
+    /// A kernel setting of this namespace, such as `ipv4/conf/all/rp_filter`.
+    pub fn sysctl(&self, name: &str, value: &str) {
+        self.run(|| std::fs::write(format!("/proc/sys/net/{name}"), value)).expect("a kernel setting");
+    }
+
+    /// Joins two namespaces with a pair of Ethernet interfaces.
+    pub fn join(&self, mine: &str, other: &Self, theirs: &str) {
+        let path = format!("/proc/{}/fd/{}", std::process::id(), other.0.as_raw_fd());
+        self.ip(&format!("link add {mine} type veth peer name {theirs} netns {path}"));
+    }
+
+    /// Everything that this project could change about addresses, routes and rules, as `ip` shows it.
+    pub fn picture(&self) -> String {
+        let addresses = self.ip("-br address");
+        [addresses, self.ip("route show table all"), self.ip("rule"), self.ip("-6 rule")].join("--\n")
+    }
+}
+
+/// A program with lines of log, killed when dropped.
+pub struct Program {
+    child: Child,
+    lines: Receiver<String>,
+    seen: String,
+}
+
+impl Program {
+    /// Starts it in the namespace; what it writes to standard error is its log.
+    pub fn start(namespace: &Namespace, program: &str, arguments: &[&str]) -> Self {
+        let mut command = Command::new(program);
+        command.args(arguments).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
+        let mut child = namespace.run(|| command.spawn()).unwrap_or_else(|error| {
+            panic!("this test needs {program} (Debian package of that name, or {program}-base): {error}")
+        });
+        let (tell, lines) = channel();
+        let log = child.stderr.take().expect("piped");
+        thread::spawn(move || {
+            for line in BufReader::new(log).lines().map_while(Result::ok) {
+                if tell.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, lines, seen: String::new() }
+    }
+
+    /// Waits until the log says this, from where the last wait ended.
+    pub fn wait_for(&mut self, words: &str) {
+        loop {
+            let line = self.lines.recv_timeout(LIMIT);
+            let line = line.unwrap_or_else(|_| panic!("`{words}` did not come; before it:\n{}", self.seen));
+            self.seen.push_str(&line);
+            self.seen.push('\n');
+            if line.contains(words) {
+                return;
+            }
+        }
+    }
+}
+
+impl Drop for Program {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
