@@ -27,7 +27,9 @@ use std::{
 use agent::{
     modem::{Bearer, Ipv4Config, Ipv6Config},
     wlan::{
+        self, Wlan,
         links::{self, Command, Event, Handle, Lease, Link, Links, Settings},
+        nl80211,
         probe::{self, Probe},
     },
 };
@@ -52,7 +54,8 @@ impl Lab {
         let (laptop, core) = (Namespace::new(), Namespace::new());
         laptop.join("wwan0", &core, "gw0");
         laptop.join("wlan0", &core, "ap0");
-        for (interface, address) in [("gw0", "10.64.0.1/30"), ("ap0", "10.9.0.1/24"), ("lo", "10.99.0.1/32")] {
+        for (interface, address) in [("gw0", "10.64.0.1/30"), ("ap0", "10.9.0.1/24"), ("lo", "10.99.0.1/32")]
+        {
             core.ip(&format!("address add {address} dev {interface}"));
             core.ip(&format!("link set {interface} up"));
             core.sysctl(&format!("ipv4/conf/{interface}/rp_filter"), "1");
@@ -99,7 +102,8 @@ impl Lab {
     /// Runs the agent's side in the laptop.
     fn run<T: Send>(&self, test: impl AsyncFnOnce(&Self) -> T + Send) -> T {
         self.laptop.run(|| {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(test(self))
         })
     }
@@ -232,7 +236,8 @@ impl Stream {
         socket.set_read_timeout(Some(Duration::from_secs(2))).expect("a limit");
         let (stop, sent) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let sender = {
-            let (socket, stop, sent) = (socket.try_clone().expect("cloned"), Arc::clone(&stop), Arc::clone(&sent));
+            let (socket, stop, sent) =
+                (socket.try_clone().expect("cloned"), Arc::clone(&stop), Arc::clone(&sent));
             thread::spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
                     let number = sent.fetch_add(1, Ordering::Relaxed);
@@ -267,7 +272,7 @@ fn moves_lose_nothing(rp_filter: &str) {
         lab.laptop.sysctl(&format!("ipv4/conf/{interface}/rp_filter"), rp_filter);
     }
     // Of other programs: a default route with a worse metric, a route and a rule.
-    lab.laptop.ip("link add other0 type dummy");
+    lab.laptop.ip("link add other0 type veth peer name other1");
     lab.laptop.ip("address add 192.0.2.9/24 dev other0");
     lab.laptop.ip("link set other0 up");
     lab.laptop.ip("route add default via 192.0.2.1 metric 900");
@@ -289,7 +294,7 @@ fn moves_lose_nothing(rp_filter: &str) {
 
         let lease = agent.wlan().await;
         assert_eq!((lease.prefix, lease.router), (24, Some(Ipv4Addr::new(10, 9, 0, 1))));
-        dhcp.wait_for("DHCPACK");
+        dhcp.wait_for("DHCPACK").await;
         // Nothing leaves by the WLAN unasked, not even what its own network would take.
         assert!(!lab.laptop.ip("route show table main").contains("wlan0"));
         assert_eq!(lab.laptop.ip("route get 10.9.0.1").matches("wwan0").count(), 1);
@@ -327,7 +332,7 @@ fn moves_lose_nothing(rp_filter: &str) {
         assert!(!lab.laptop.picture().contains("10.64.0.2"), "{}", lab.laptop.picture());
         Talk::begin(server).works();
         agent.links.cleanup().await;
-        dhcp.wait_for("DHCPRELEASE");
+        dhcp.wait_for("DHCPRELEASE").await;
     });
     assert_eq!(lab.laptop.picture(), before);
     assert_eq!(lab.resolvers(), "nameserver 192.0.2.1\n");
@@ -448,7 +453,8 @@ fn an_interface_may_vanish_at_any_moment() {
 #[test]
 fn a_lease_is_renewed_and_given_back() {
     let lab = Lab::new();
-    let mut dhcp = lab.dhcp(&["--dhcp-option-force=58,0:0:0:1", "--dhcp-option-force=59,0:0:0:8", "--dhcp-option=26,1400"]);
+    let mut dhcp =
+        lab.dhcp(&["--dhcp-option=option:T1,1", "--dhcp-option=option:T2,8", "--dhcp-option=26,1400"]);
     lab.run(async |lab| {
         let mut agent = lab.spawn();
         let lease = agent.wlan().await;
@@ -456,11 +462,11 @@ fn a_lease_is_renewed_and_given_back() {
         assert!(lab.laptop.ip("link show wlan0").contains("mtu 1400"));
         // The kernel ends the address with the lease, should we be dead by then.
         assert!(!lab.laptop.ip("address show wlan0").contains("inet 10.9.0.100/24 scope global forever"));
-        dhcp.wait_for("DHCPACK");
-        dhcp.wait_for("DHCPREQUEST");
-        dhcp.wait_for("DHCPACK");
+        dhcp.wait_for("DHCPACK").await;
+        dhcp.wait_for("DHCPREQUEST").await;
+        dhcp.wait_for("DHCPACK").await;
         agent.quietly(Command::ReleaseWlan).await;
-        dhcp.wait_for("DHCPRELEASE");
+        dhcp.wait_for("DHCPRELEASE").await;
         assert!(!lab.laptop.ip("address").contains("10.9.0."));
         assert!(lab.laptop.ip("link show wlan0").contains("mtu 1500"));
         // Renewals with nothing new are no news.
@@ -552,7 +558,8 @@ fn a_probe_leaves_by_its_own_link_before_the_move() {
     let lab = Lab::new();
     let _dhcp = lab.dhcp(&[]);
     let online = web(&lab.core, "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n");
-    let portal = web(&lab.core, "HTTP/1.1 302 Found\r\nLocation: http://10.9.0.1/login\r\nContent-Length: 0\r\n\r\n");
+    let portal =
+        web(&lab.core, "HTTP/1.1 302 Found\r\nLocation: http://10.9.0.1/login\r\nContent-Length: 0\r\n\r\n");
     let page = web(&lab.core, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nlogin");
     let nonsense = web(&lab.core, "no HTTP at all\r\n\r\n");
     lab.run(async |lab| {
@@ -578,5 +585,24 @@ fn a_probe_leaves_by_its_own_link_before_the_move() {
         assert!(matches!(ask("http://10.99.0.1:1/", "wlan0").await, probe::Event::Offline(text) if text.starts_with("connect")));
         assert!(matches!(ask(&online, "nothing0").await, probe::Event::Offline(_)));
         assert!(matches!(ask(&online, "wwan0").await, probe::Event::Offline(_)));
+    });
+}
+
+#[test]
+fn a_machine_without_a_card_is_no_failure() {
+    let lab = Lab::new();
+    lab.run(async |lab| {
+        let (events, mut inbox) = mpsc::channel(4);
+        let card = nl80211::spawn(None, events);
+        card.send(wlan::Command::Watch { leave_dbm: -75, hysteresis_db: 4 });
+        for _ in 0..2 {
+            card.send(wlan::Command::Scan { ssids: vec![b"corp".to_vec()] });
+            let event = soon(inbox.recv()).await.expect("the task lives");
+            assert_eq!(event, wlan::Event::ScanFailed("no WLAN interface".to_owned()));
+            // Links that come and go are looked at, and are no cards.
+            lab.laptop.ip("link set wlan0 down");
+            lab.laptop.ip("link delete wwan0");
+            lab.laptop.join("wwan0", &lab.core, "gw0");
+        }
     });
 }

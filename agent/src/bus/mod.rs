@@ -112,4 +112,4 @@ fn failure(text: &str) -> zbus::Error {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -45,6 +45,17 @@ impl Bus {
     pub(crate) fn address(&self) -> String {
         format!("unix:path={}", self.socket.display())
     }
+
+    /// Waits until somebody else is connected.
+    pub(crate) async fn somebody_connected(&self) {
+        let bus = connect(Some(&self.address())).await.expect("connects");
+        let mut owners = owner_changes(&bus).await;
+        let all = zbus::fdo::DBusProxy::new(&bus).await.expect("proxy").list_names().await.expect("names");
+        // The bus itself, and this connection.
+        if all.len() <= 2 {
+            owners.next().await;
+        }
+    }
 }
 
 impl Drop for Bus {
@@ -54,12 +65,16 @@ impl Drop for Bus {
     }
 }
 
+async fn owner_changes(bus: &Connection) -> MessageStream {
+    let rule =
+        MatchRule::builder().msg_type(Type::Signal).member("NameOwnerChanged").build().expect("a rule");
+    MessageStream::for_match_rule(rule, bus, None).await.expect("subscribes")
+}
+
 /// Waits until somebody owns our name, and asks.
 async fn ask(address: &str) -> String {
     let bus = connect(Some(address)).await.expect("connects");
-    let rule = MatchRule::builder().msg_type(Type::Signal).member("NameOwnerChanged");
-    let mut owners =
-        MessageStream::for_match_rule(rule.build().expect("a rule"), &bus, None).await.expect("subscribes");
+    let mut owners = owner_changes(&bus).await;
     let agent = Agent1Proxy::new(&bus).await.expect("proxy");
     loop {
         match agent.get_status().await {

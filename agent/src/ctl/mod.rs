@@ -102,6 +102,7 @@ fn is_absent(error: &fdo::Error) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bus::tests::Bus;
 
     #[test]
     fn the_command_line_is_consistent() {
@@ -112,8 +113,12 @@ mod tests {
     }
 
     #[test]
-    fn no_bus_is_not_running() {
-        let error = status(Some("unix:path=/nonexistent/bus"), true).expect_err("no bus");
-        assert!(matches!(error, CtlError::NotRunning(_)), "{error}");
+    fn no_bus_or_no_daemon_is_not_running() {
+        let dir = tempfile::tempdir().expect("directory");
+        let bus = Bus::start(dir.path());
+        for address in ["unix:path=/nonexistent/bus", &bus.address()] {
+            let error = status(Some(address), true).expect_err("no daemon");
+            assert!(matches!(error, CtlError::NotRunning(_)), "{error}");
+        }
     }
 }

@@ -104,7 +104,10 @@ impl Task {
             tokio::select! {
                 () = &mut end => return Ok(()),
                 command = self.queue.recv() => match command {
-                    Some(command) => self.refuse(&command, "there is no D-Bus").await?,
+                    Some(command) => {
+                        self.refuse(&command, "there is no D-Bus").await?;
+                        self.tell_again().await?;
+                    }
                     None => return Err(Stopped),
                 },
             }
@@ -247,4 +250,49 @@ async fn finished(call: &mut Option<Call>) -> Result<(), ConnectFailure> {
 
 fn is_connect(command: &Command) -> bool {
     matches!(command, Command::Connect { .. })
+}
+
+#[cfg(test)]
+mod tests {
+    //! What needs no ModemManager; the suite with a real one on a simulated modem is in `tests/`.
+
+    use super::*;
+    use crate::bus::tests::Bus;
+
+    const LONG: Duration = Duration::from_secs(20);
+
+    fn connect_command() -> Command {
+        Command::Connect { apn: "internet".to_owned(), allow_roaming: false }
+    }
+
+    async fn next(events: &mut mpsc::Receiver<Event>) -> Event {
+        timeout(LONG, events.recv()).await.expect("in time").expect("an event")
+    }
+
+    /// A command is answered by a snapshot; a connect by its failure before that.
+    async fn refused(events: &mut mpsc::Receiver<Event>, words: &str) {
+        assert_eq!(next(events).await, Event::ConnectFailed(of(NO_MODEM, words)));
+        assert_eq!(next(events).await, Event::Snapshot(absent()));
+    }
+
+    #[tokio::test]
+    async fn without_bus_or_modem_manager_there_is_no_modem() {
+        let dir = tempfile::tempdir().expect("directory");
+        let address = format!("unix:path={}", dir.path().join("bus").display());
+        let (sender, mut events) = mpsc::channel(8);
+        let modem = spawn(Some(address), sender);
+        assert_eq!(next(&mut events).await, Event::Snapshot(absent()));
+        modem.send(connect_command());
+        refused(&mut events, "there is no D-Bus").await;
+        for _ in 0..2 {
+            let bus = Bus::start(dir.path());
+            timeout(LONG, bus.somebody_connected()).await.expect("the task finds the bus");
+            modem.send(connect_command());
+            refused(&mut events, "there is no usable modem").await;
+            modem.send(Command::Disconnect);
+            assert_eq!(next(&mut events).await, Event::Snapshot(absent()));
+        }
+        drop(modem);
+        assert_eq!(timeout(LONG, events.recv()).await.expect("the task ends with its handle"), None);
+    }
 }

@@ -265,7 +265,7 @@ mod tests {
                 _ => own(Structure::from((number, false))),
             };
             let map: Properties = names.iter().map(|name| ((*name).to_owned(), value())).collect();
-            let clone = || map.iter().map(|(name, _)| (name.clone(), value())).collect();
+            let clone = || map.keys().map(|name| (name.clone(), value())).collect();
             snapshot(&Raw { modem: clone(), modem3gpp: clone(), sim: clone(), bearers: vec![clone(), map] });
         }
     }

@@ -228,7 +228,9 @@ mod tests {
 
     #[test]
     fn nonsense_is_refused() {
-        for address in [Ipv4Addr::UNSPECIFIED, Ipv4Addr::LOCALHOST, Ipv4Addr::BROADCAST, Ipv4Addr::new(224, 0, 0, 1)] {
+        for address in
+            [Ipv4Addr::UNSPECIFIED, Ipv4Addr::LOCALHOST, Ipv4Addr::BROADCAST, Ipv4Addr::new(224, 0, 0, 1)]
+        {
             let mut given = given();
             given.yiaddr = address;
             assert_eq!(lease(&given), Err(LeaseError::Address(address)));

@@ -119,7 +119,12 @@ impl Socket {
     }
 
     /// Sends a request and waits for the acknowledgement; gives what came before it.
-    pub(crate) async fn request<P>(&mut self, kind: u16, flags: NlmF, body: P) -> Result<Vec<Vec<u8>>, NetlinkError>
+    pub(crate) async fn request<P>(
+        &mut self,
+        kind: u16,
+        flags: NlmF,
+        body: P,
+    ) -> Result<Vec<Vec<u8>>, NetlinkError>
     where
         P: Size + ToBytes,
     {
@@ -190,7 +195,9 @@ impl Socket {
                 }
                 answer.interrupted |= frame.flags.contains(NlmF::DUMP_INTR);
                 match frame::kind(&frame)? {
-                    Kind::Data if answer.bodies.len() < MAX_MESSAGES => answer.bodies.push(frame.body.to_vec()),
+                    Kind::Data if answer.bodies.len() < MAX_MESSAGES => {
+                        answer.bodies.push(frame.body.to_vec())
+                    }
                     Kind::Data => {}
                     Kind::End => return Ok(answer),
                     Kind::Refused { errno, text } => {
@@ -204,7 +211,10 @@ impl Socket {
 
 /// tokio's new name for this is an unsafe function, because a descriptor could be closed while it is registered.
 /// neli's socket owns its descriptor, never gives it away, and closes it when it is dropped, after tokio's part.
-#[expect(deprecated, reason = "the safe way for a type without AsFd, which neli's socket is; sound as said above")]
+#[expect(
+    deprecated,
+    reason = "the safe way for a type without AsFd, which neli's socket is; sound as said above"
+)]
 fn registered(socket: NoDebug) -> io::Result<AsyncFd<NoDebug>> {
     AsyncFd::with_interest(socket, Interest::READABLE)
 }
@@ -224,4 +234,76 @@ fn octets(body: &impl ToBytes) -> Result<Vec<u8>, NetlinkError> {
     let mut cursor = io::Cursor::new(Vec::new());
     body.to_bytes(&mut cursor).map_err(build)?;
     Ok(cursor.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use linux_raw_sys::netlink::rtnetlink_groups::RTNLGRP_LINK;
+    use neli::{
+        consts::rtnl::{Ifla, RtAddrFamily, Rtm},
+        rtnl::{IfinfomsgBuilder, RtattrBuilder},
+        types::RtBuffer,
+    };
+    use nix::{
+        sched::{CloneFlags, unshare},
+        unistd::geteuid,
+    };
+
+    use super::*;
+
+    /// Runs a test in a network namespace of its own, which ends with its thread.
+    fn alone<T: Send + 'static>(test: impl AsyncFnOnce() -> T + Send + 'static) -> T {
+        assert!(geteuid().is_root(), "this test makes a network namespace: run it as root");
+        let within = move || {
+            unshare(CloneFlags::CLONE_NEWNET).expect("a network namespace");
+            let runtime =
+                tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
+            runtime.block_on(test())
+        };
+        std::thread::spawn(within).join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+    }
+
+    /// Each makes one event of the loopback interface.
+    async fn set_mtu(requests: &mut Socket, index: i32, mtu: u32) -> Result<(), NetlinkError> {
+        let mtu = RtattrBuilder::default().rta_type(Ifla::Mtu).rta_payload(mtu).build().map_err(build)?;
+        let message = IfinfomsgBuilder::default()
+            .ifi_family(RtAddrFamily::Unspecified)
+            .ifi_index(index)
+            .rtattrs(RtBuffer::from_iter([mtu]))
+            .build()
+            .map_err(build)?;
+        requests.request(Rtm::Newlink.into(), NlmF::empty(), message).await.map(|_| ())
+    }
+
+    #[test]
+    fn lost_events_are_seen_and_later_ones_heard() {
+        alone(async || {
+            let mut events = Socket::events(NlFamily::Route, &[RTNLGRP_LINK as u32]).expect("opened");
+            let mut requests = Socket::requests(NlFamily::Route).expect("opened");
+            // Some hundred fill the default buffer of 208 KiB.
+            for mtu in 0..2_000 {
+                set_mtu(&mut requests, 1, 1_500 + mtu).await.expect("taken");
+            }
+            assert!(matches!(events.next().await, Err(NetlinkError::Lost)));
+            let last = |octets: &[u8]| {
+                let frame = frame::frames(octets).next().expect("one").expect("well formed");
+                frame.body.windows(4).any(|mtu| mtu == 4_000_u32.to_ne_bytes())
+            };
+            // What was queued before the loss is still there; the kernel queues nothing more until it has been read.
+            while let Ok(Ok(_)) = timeout(Duration::from_millis(200), events.next()).await {}
+            set_mtu(&mut requests, 1, 4_000).await.expect("taken");
+            assert!(last(&events.next().await.expect("heard")));
+        });
+    }
+
+    #[test]
+    fn refusals_carry_number_and_words() {
+        alone(async || {
+            let mut requests = Socket::requests(NlFamily::Route).expect("opened");
+            let error = set_mtu(&mut requests, 99, 1_500).await.expect_err("no such interface");
+            assert_eq!(error.errno(), Some(Errno::ENODEV));
+            let error = set_mtu(&mut requests, 1, u32::MAX).await.expect_err("negative for the kernel");
+            assert_eq!(error.to_string(), "EINVAL: Invalid argument (mtu less than device minimum)");
+        });
+    }
 }

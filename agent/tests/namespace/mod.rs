@@ -1,17 +1,21 @@
 //! Network namespaces without a name: each lives as long as this process holds it, so nothing is left over whatever
 //! happens to the test, and tests cannot meet.
+#![allow(unreachable_pub, reason = "a part of each test that asks for it")]
 
 use std::{
     fs::File,
     io::{BufRead, BufReader},
     os::fd::AsRawFd,
     process::{Child, Command, Stdio},
-    sync::mpsc::{Receiver, channel},
     thread,
     time::Duration,
 };
 
 use nix::sched::{CloneFlags, setns, unshare};
+use tokio::{
+    sync::mpsc::{UnboundedReceiver, unbounded_channel},
+    time::timeout,
+};
 
 /// Longest wait for anything that must come.
 pub const LIMIT: Duration = Duration::from_secs(20);
@@ -29,6 +33,9 @@ impl Namespace {
         });
         let namespace = Self(made.join().expect("made"));
         namespace.ip("link set lo up");
+        // Addresses that the kernel makes up by itself, some time after an interface is up, are in nobody's way but a
+        // comparison's.
+        namespace.sysctl("ipv6/conf/default/addr_gen_mode", "1");
         namespace
     }
 
@@ -38,7 +45,8 @@ impl Namespace {
             setns(&self.0, CloneFlags::CLONE_NEWNET).expect("into the namespace");
             work()
         };
-        thread::scope(|scope| scope.spawn(within).join()).unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+        thread::scope(|scope| scope.spawn(within).join())
+            .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
     }
 
     /// `ip ARGUMENTS`, which must succeed; gives what it prints.
@@ -73,14 +81,22 @@ impl Namespace {
     /// Everything that this project could change about addresses, routes and rules, as `ip` shows it.
     pub fn picture(&self) -> String {
         let addresses = self.ip("-br address");
-        [addresses, self.ip("route show table all"), self.ip("rule"), self.ip("-6 rule")].join("--\n")
+        // Without the second column: whether the other end is up already.
+        let addresses = addresses.lines().map(|line| {
+            let words: Vec<&str> = line.split_whitespace().collect();
+            [&words[..1], &words[2..]].concat().join(" ")
+        });
+        let routes = self.ip("route show table all");
+        let routes = routes.lines().filter(|line| !line.starts_with("multicast")).map(str::to_owned);
+        let rules = [self.ip("rule"), self.ip("-6 rule")];
+        addresses.chain(routes).chain(rules).collect::<Vec<_>>().join("\n")
     }
 }
 
 /// A program with lines of log, killed when dropped.
 pub struct Program {
     child: Child,
-    lines: Receiver<String>,
+    lines: UnboundedReceiver<String>,
     seen: String,
 }
 
@@ -92,7 +108,7 @@ impl Program {
         let mut child = namespace.run(|| command.spawn()).unwrap_or_else(|error| {
             panic!("this test needs {program} (Debian package of that name, or {program}-base): {error}")
         });
-        let (tell, lines) = channel();
+        let (tell, lines) = unbounded_channel();
         let log = child.stderr.take().expect("piped");
         thread::spawn(move || {
             for line in BufReader::new(log).lines().map_while(Result::ok) {
@@ -105,10 +121,11 @@ impl Program {
     }
 
     /// Waits until the log says this, from where the last wait ended.
-    pub fn wait_for(&mut self, words: &str) {
+    pub async fn wait_for(&mut self, words: &str) {
         loop {
-            let line = self.lines.recv_timeout(LIMIT);
-            let line = line.unwrap_or_else(|_| panic!("`{words}` did not come; before it:\n{}", self.seen));
+            let Ok(Some(line)) = timeout(LIMIT, self.lines.recv()).await else {
+                panic!("`{words}` did not come; before it:\n{}", self.seen);
+            };
             self.seen.push_str(&line);
             self.seen.push('\n');
             if line.contains(words) {

@@ -43,20 +43,24 @@ pub(crate) fn changes(found: &Kernel, wanted: &Kernel, renew: bool) -> Vec<Chang
         match found.addresses.iter().find(|there| same_address(there, address)) {
             None => all.push(Change::SetAddress(*address)),
             // Another program's is as good, and stays its own.
-            Some(there) if there.ours && renew && address.valid.is_some() => all.push(Change::SetAddress(*address)),
+            Some(there) if there.ours && renew && address.valid.is_some() => {
+                all.push(Change::SetAddress(*address))
+            }
             Some(_) => {}
         }
     }
     let new_routes = |main: bool| {
-        wanted.routes.iter().filter(move |route| (route.table == MAIN) == main && !found.routes.contains(route)).map(
-            |route| {
+        wanted
+            .routes
+            .iter()
+            .filter(move |route| (route.table == MAIN) == main && !found.routes.contains(route))
+            .map(|route| {
                 if found.routes.iter().any(|there| same_place(there, route)) {
                     Change::ReplaceRoute(*route)
                 } else {
                     Change::AddRoute(*route)
                 }
-            },
-        )
+            })
     };
     all.extend(new_routes(false));
     all.extend(wanted.rules.iter().filter(|rule| !found.rules.contains(rule)).cloned().map(Change::AddRule));
@@ -70,9 +74,12 @@ pub(crate) fn changes(found: &Kernel, wanted: &Kernel, renew: bool) -> Vec<Chang
             .map(|route| Change::RemoveRoute(*route))
     };
     all.extend(old_routes(true));
-    all.extend(found.rules.iter().filter(|rule| !wanted.rules.contains(rule)).cloned().map(Change::RemoveRule));
+    all.extend(
+        found.rules.iter().filter(|rule| !wanted.rules.contains(rule)).cloned().map(Change::RemoveRule),
+    );
     all.extend(old_routes(false));
-    let stale = |address: &&Address| address.ours && !wanted.addresses.iter().any(|kept| same_address(kept, address));
+    let stale =
+        |address: &&Address| address.ours && !wanted.addresses.iter().any(|kept| same_address(kept, address));
     all.extend(found.addresses.iter().filter(stale).copied().map(Change::RemoveAddress));
     all
 }
@@ -83,7 +90,8 @@ fn same_address(one: &Address, other: &Address) -> bool {
 
 /// What the kernel takes for the same route when it replaces one.
 fn same_place(one: &Route, other: &Route) -> bool {
-    (one.table, one.v6, one.destination, one.metric) == (other.table, other.v6, other.destination, other.metric)
+    (one.table, one.v6, one.destination, one.metric)
+        == (other.table, other.v6, other.destination, other.metric)
 }
 
 impl fmt::Display for Change {

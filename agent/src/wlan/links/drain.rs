@@ -65,9 +65,11 @@ fn request(family: u8) -> Vec<u8> {
 /// `struct inet_diag_msg`: family, state, timer, retransmissions; ports, source at 8, destination, interface and
 /// cookie; expiry, queues and user; inode at 68.
 fn connection(body: &[u8]) -> Result<Connection, Malformed> {
-    let (Some([family, state, ..]), Some(source), Some(inode)) =
-        (body.first_chunk::<4>(), body.get(8..).and_then(|rest| rest.first_chunk::<16>()), frame::u32_at(body, 68))
-    else {
+    let (Some([family, state, ..]), Some(source), Some(inode)) = (
+        body.first_chunk::<4>(),
+        body.get(8..).and_then(|rest| rest.first_chunk::<16>()),
+        frame::u32_at(body, 68),
+    ) else {
         return Err(Malformed::Payload);
     };
     let source = if *family == AF_INET {

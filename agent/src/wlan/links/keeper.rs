@@ -7,7 +7,7 @@ use super::{
     Link,
     change::{self, Change},
     model::Address,
-    plan::{Slot, Wanted},
+    plan::Wanted,
     rt,
 };
 use crate::wlan::netlink::{NetlinkError, Socket};
@@ -34,41 +34,46 @@ impl Keeper {
         Ok(Self { wanted, route: Socket::requests(NlFamily::Route)?, remembered: Vec::new() })
     }
 
-    /// Makes the kernel's state what is wanted.
-    pub(super) async fn reconcile(&mut self) -> Result<(), String> {
+    /// Makes the kernel's state what is wanted. Fails with what went wrong about `link`; what goes wrong about the
+    /// other one, whose interface may have been pulled out, must not keep this one from its order.
+    pub(super) async fn reconcile(&mut self, link: Link) -> Result<(), String> {
+        let mut failed: Vec<(Option<Link>, String)> = Vec::new();
         for round in 0..ROUNDS {
             let read = rt::read(&mut self.route, &self.remembered).await;
             let found = read.map_err(|error| format!("read addresses, routes and rules: {error}"))?;
-            let wanted = self.wanted.kernel(&found);
-            let changes = change::changes(&found, &wanted, round == 0);
+            let mut changes = change::changes(&found, &self.wanted.kernel(&found), round == 0);
+            changes.retain(|change| !failed.iter().any(|(of, _)| *of == self.wanted.link_of(change)));
             if changes.is_empty() {
-                return Ok(());
+                return verdict(link, failed);
             }
             for change in changes {
-                self.send(&change).await?;
+                let of = self.wanted.link_of(&change);
+                if failed.iter().any(|(failed, _)| *failed == of) {
+                    continue;
+                }
+                match self.send(&change).await {
+                    Ok(()) => {}
+                    // A kernel or an interface without IPv6 must not cost the link its IPv4.
+                    Err(error) if change.adds() && change.v6() && self.wanted.drop_v6() => {
+                        tracing::warn!(%error, %change, "the link goes without IPv6");
+                        break;
+                    }
+                    Err(error) => failed.push((of, format!("{change}: {error}"))),
+                }
             }
         }
+        verdict(link, failed)?;
         Err("another program keeps changing our addresses, routes or rules".to_owned())
     }
 
-    async fn send(&mut self, change: &Change) -> Result<(), String> {
-        let error = match rt::apply(&mut self.route, change).await {
-            Ok(()) => {
+    async fn send(&mut self, change: &Change) -> Result<(), NetlinkError> {
+        match rt::apply(&mut self.route, change).await {
+            Err(error) if change.adds() || !is_gone(&error) => Err(error),
+            _ => {
                 self.remember(change);
-                return Ok(());
+                Ok(())
             }
-            Err(error) => error,
-        };
-        if !change.adds() && is_gone(&error) {
-            self.remember(change);
-            return Ok(());
         }
-        // A kernel or an interface without IPv6 must not cost the link its IPv4.
-        if change.adds() && change.v6() && self.drop_v6() {
-            tracing::warn!(%error, %change, "the link goes without IPv6");
-            return Ok(());
-        }
-        Err(format!("{change}: {error}"))
     }
 
     fn remember(&mut self, change: &Change) {
@@ -80,21 +85,18 @@ impl Keeper {
             self.remembered.push(*address);
         }
     }
+}
 
-    /// Takes IPv6 out of every plan that has IPv4 as well; whether there was any.
-    fn drop_v6(&mut self) -> bool {
-        let mut dropped = false;
-        for link in [Link::Cellular, Link::Wlan] {
-            if let Slot::Set(plan) = self.wanted.slot_mut(link)
-                && plan.ways.iter().any(|way| way.ip.is_ipv4())
-            {
-                let before = plan.ways.len();
-                plan.ways.retain(|way| way.ip.is_ipv4());
-                dropped |= plan.ways.len() < before;
-            }
+fn verdict(link: Link, failed: Vec<(Option<Link>, String)>) -> Result<(), String> {
+    let mut own = None;
+    for (of, text) in failed {
+        if of.is_some_and(|of| of != link) {
+            tracing::warn!(text, ?of, "the other link is not as it should be");
+        } else {
+            own = own.or(Some(text));
         }
-        dropped
     }
+    own.map_or(Ok(()), Err)
 }
 
 /// What a removal is answered with when the thing, or its interface, went by itself.

@@ -12,6 +12,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{
     Link,
+    change::Change,
     model::{Address, Kernel, MAIN, Net, Route, Rule, Selector},
 };
 
@@ -124,6 +125,36 @@ impl Wanted {
         }
     }
 
+    /// Whose change it is; none where it is about neither of the links as they are wanted.
+    pub(crate) fn link_of(&self, change: &Change) -> Option<Link> {
+        let on = |interface: u32| {
+            LINKS.into_iter().find(|link| self.plan(*link).is_some_and(|plan| plan.interface == interface))
+        };
+        let by = |number: u32| LINKS.into_iter().find(|link| table(*link) == number);
+        match change {
+            Change::SetAddress(address) | Change::RemoveAddress(address) => on(address.interface),
+            Change::AddRoute(route) | Change::ReplaceRoute(route) | Change::RemoveRoute(route) => {
+                by(route.table).or_else(|| on(route.interface))
+            }
+            Change::AddRule(rule) | Change::RemoveRule(rule) => by(rule.table),
+        }
+    }
+
+    /// Takes IPv6 out of every plan that has IPv4 as well; whether there was any.
+    pub(crate) fn drop_v6(&mut self) -> bool {
+        let mut dropped = false;
+        for link in [Link::Cellular, Link::Wlan] {
+            if let Slot::Set(plan) = self.slot_mut(link)
+                && plan.ways.iter().any(|way| way.ip.is_ipv4())
+            {
+                let before = plan.ways.len();
+                plan.ways.retain(|way| way.ip.is_ipv4());
+                dropped |= plan.ways.len() < before;
+            }
+        }
+        dropped
+    }
+
     /// The whole of it, given what is there.
     pub(crate) fn kernel(&self, found: &Kernel) -> Kernel {
         let mut all = Kernel::default();
@@ -147,7 +178,8 @@ impl Wanted {
                             && found.routes.iter().any(|r| r.table == table(link) && r.interface == interface)
                     })
                 };
-                let main = found.routes.iter().filter(|route| route.table == MAIN && !released(route.interface));
+                let main =
+                    found.routes.iter().filter(|route| route.table == MAIN && !released(route.interface));
                 all.routes.extend(main);
             }
         }
@@ -160,8 +192,9 @@ impl Wanted {
             let Way { ip, prefix, valid, .. } = *way;
             all.addresses.push(Address { interface: plan.interface, ip, prefix, valid, ours: true });
             let bound = Selector::Bound { interface: plan.name.clone(), v6: ip.is_ipv6() };
-            let rules = [Selector::From(ip), bound];
-            let rules = rules.map(|selector| Rule { selector, table: table(link), preference: preference(link) });
+            let rules = [Selector::From(ip)];
+            let rules =
+                rules.map(|selector| Rule { selector, table: table(link), preference: preference(link) });
             all.rules.extend(rules);
         }
     }

@@ -13,7 +13,8 @@ use std::{
 };
 
 /// First line of what we write, by which it is known again after a crash.
-const MARK: &str = "# written by wifi-offloadd; the former file is beside it and comes back when the agent stops\n";
+const MARK: &str =
+    "# written by wifi-offloadd; the former file is beside it and comes back when the agent stops\n";
 /// Appended to the name of the former file.
 const FORMER: &str = ".before-wifi-offload";
 /// Appended to the name of a file that is not complete yet.

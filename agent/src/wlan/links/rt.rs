@@ -8,12 +8,13 @@ use neli::{
     consts::{
         nl::NlmF,
         rtnl::{
-            FrAct, Frattr, Ifa, IfaF, Ifla, RtAddrFamily, RtScope, RtTable, Rta, RtaType, Rtm, RtmF, Rtn, Rtprot,
+            FrAct, Frattr, Ifa, IfaF, Ifla, RtAddrFamily, RtScope, RtTable, Rta, RtaType, Rtm, RtmF, Rtn,
+            Rtprot,
         },
     },
     rtnl::{
-        Fibmsg, FibmsgBuilder, Ifaddrmsg, IfaddrmsgBuilder, IfinfomsgBuilder, RtAttrHandle, Rtattr, RtattrBuilder,
-        Rtmsg, RtmsgBuilder,
+        Fibmsg, FibmsgBuilder, Ifaddrmsg, IfaddrmsgBuilder, IfinfomsgBuilder, RtAttrHandle, Rtattr,
+        RtattrBuilder, Rtmsg, RtmsgBuilder,
     },
     types::{Buffer, RtBuffer},
 };
@@ -117,9 +118,13 @@ pub(super) async fn apply(socket: &mut Socket, change: &Change) -> Result<(), Ne
         Change::ReplaceRoute(route) => {
             socket.request(Rtm::Newroute.into(), replace, route_message(Some(route))?).await
         }
-        Change::RemoveRoute(route) => socket.request(Rtm::Delroute.into(), none, route_message(Some(route))?).await,
+        Change::RemoveRoute(route) => {
+            socket.request(Rtm::Delroute.into(), none, route_message(Some(route))?).await
+        }
         Change::AddRule(rule) => socket.request(Rtm::Newrule.into(), create, rule_message(Some(rule))?).await,
-        Change::RemoveRule(rule) => socket.request(Rtm::Delrule.into(), none, rule_message(Some(rule))?).await,
+        Change::RemoveRule(rule) => {
+            socket.request(Rtm::Delrule.into(), none, rule_message(Some(rule))?).await
+        }
     }
     .map(|_| ())
 }
@@ -152,10 +157,13 @@ fn address(body: &[u8], remembered: &[Address]) -> Result<Option<Address>, Netli
     let message: Ifaddrmsg = frame::message(body)?;
     let attributes = message.rtattrs().get_attr_handle();
     // On a point-to-point link IFA_ADDRESS is the other end; IPv6 has IFA_LOCAL only there.
-    let Some(ip) = ip(&attributes, Ifa::Local).or_else(|| ip(&attributes, Ifa::Address)) else { return Ok(None) };
+    let Some(ip) = ip(&attributes, Ifa::Local).or_else(|| ip(&attributes, Ifa::Address)) else {
+        return Ok(None);
+    };
     let (interface, prefix) = (*message.ifa_index(), *message.ifa_prefixlen());
     let marked = attributes.get_attribute(Ifa::from(IFA_PROTO)).and_then(|a| a.get_payload_as().ok());
-    let known = remembered.iter().any(|ours| (ours.interface, ours.ip, ours.prefix) == (interface, ip, prefix));
+    let known =
+        remembered.iter().any(|ours| (ours.interface, ours.ip, ours.prefix) == (interface, ip, prefix));
     let ours = marked == Some(RTPROT_WIFI_OFFLOAD) || known;
     Ok(Some(Address { interface, ip, prefix, valid: None, ours }))
 }
@@ -202,7 +210,8 @@ fn route_message(route: Option<&Route>) -> Result<Rtmsg, NetlinkError> {
 fn route(body: &[u8]) -> Result<Option<Route>, NetlinkError> {
     let message: Rtmsg = frame::message(body)?;
     let v6 = *message.rtm_family() == RtAddrFamily::Inet6;
-    if u8::from(*message.rtm_protocol()) != RTPROT_WIFI_OFFLOAD || !(v6 || *message.rtm_family() == RtAddrFamily::Inet)
+    if u8::from(*message.rtm_protocol()) != RTPROT_WIFI_OFFLOAD
+        || !(v6 || *message.rtm_family() == RtAddrFamily::Inet)
     {
         return Ok(None);
     }
@@ -228,7 +237,9 @@ fn rule_message(rule: Option<&Rule>) -> Result<Fibmsg, NetlinkError> {
                 source_bits = if ip.is_ipv6() { 128 } else { 32 };
                 attributes.push(attribute(Frattr::Src, octets(*ip))?);
             }
-            Selector::Bound { interface, .. } => attributes.push(attribute(Frattr::Oifname, interface.as_str())?),
+            Selector::Bound { interface, .. } => {
+                attributes.push(attribute(Frattr::Oifname, interface.as_str())?)
+            }
         }
         attributes.push(attribute(Frattr::Table, rule.table)?);
         attributes.push(attribute(Frattr::Priority, rule.preference)?);

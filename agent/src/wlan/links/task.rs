@@ -9,8 +9,7 @@ use tokio::{
 };
 
 use super::{
-    Command, Event, Lease, Link, Settings,
-    drain,
+    Command, Event, Lease, Link, Settings, drain,
     keeper::Keeper,
     plan::{Plan, Preferred, Slot, Way},
     resolver::{Outcome, Resolver},
@@ -60,7 +59,7 @@ pub(super) async fn run(settings: Settings, mut orders: mpsc::Receiver<Order>, e
         watched: Vec::new(),
         next_count: None,
     };
-    if let Err(text) = task.keeper.reconcile().await {
+    if let Err(text) = task.keeper.reconcile(Link::Cellular).await {
         tracing::warn!(text, "what a former run left could not be tidied");
     }
     loop {
@@ -109,7 +108,9 @@ impl Task {
         let (link, done) = match command {
             Command::ConfigureCellular(bearer) => (Link::Cellular, self.configure(&bearer).await),
             Command::ReleaseCellular => (Link::Cellular, self.release(Link::Cellular).await),
-            Command::AcquireWlan { interface } => (Link::Wlan, self.acquire(Link::Wlan, &interface, vec![]).await),
+            Command::AcquireWlan { interface } => {
+                (Link::Wlan, self.acquire(Link::Wlan, &interface, vec![]).await)
+            }
             Command::ReleaseWlan => (Link::Wlan, self.release(Link::Wlan).await),
             Command::Prefer(link) => (link, self.prefer(link).await),
             Command::WatchDrain(link) => {
@@ -198,7 +199,8 @@ impl Task {
             self.limit_mtu(link, &nic, lease.mtu).await;
         }
         let gateway = lease.router.map(IpAddr::from);
-        let mut ways = vec![Way { ip: lease.address.into(), prefix: lease.prefix, gateway, valid: Some(seconds) }];
+        let mut ways =
+            vec![Way { ip: lease.address.into(), prefix: lease.prefix, gateway, valid: Some(seconds) }];
         ways.extend(others);
         let setup = self.setup_mut(link);
         setup.lease = Some(lease.clone());
@@ -217,7 +219,7 @@ impl Task {
     async fn set(&mut self, link: Link, nic: &LinkInfo, ways: Vec<Way>) -> Result<(), String> {
         let plan = Plan { interface: nic.index, name: nic.name.clone(), ways };
         *self.keeper.wanted.slot_mut(link) = Slot::Set(plan);
-        self.keeper.reconcile().await?;
+        self.keeper.reconcile(link).await?;
         if self.keeper.wanted.preferred == Preferred::Link(link) {
             self.name_servers();
         }
@@ -229,7 +231,7 @@ impl Task {
             return Err("cannot be preferred: it has no address".to_owned());
         }
         let before = std::mem::replace(&mut self.keeper.wanted.preferred, Preferred::Link(link));
-        if let Err(text) = self.keeper.reconcile().await {
+        if let Err(text) = self.keeper.reconcile(link).await {
             // No later order may move the route by the way.
             self.keeper.wanted.preferred = before;
             return Err(text);
@@ -253,7 +255,7 @@ impl Task {
         if preferred {
             self.name_servers();
         }
-        let done = self.keeper.reconcile().await;
+        let done = self.keeper.reconcile(link).await;
         if let Some((index, up, mtu)) = setup.before
             && let Err(error) = rt::set_interface(&mut self.keeper.route, index, up, mtu).await
         {
@@ -270,7 +272,7 @@ impl Task {
             }
         }
         self.keeper.wanted.preferred = Preferred::Nobody;
-        if let Err(error) = self.keeper.reconcile().await {
+        if let Err(error) = self.keeper.reconcile(Link::Cellular).await {
             tracing::warn!(error, "not everything could be taken away");
         }
         self.name_servers();
@@ -278,7 +280,9 @@ impl Task {
 
     /// Finds the interface, and puts it up with this MTU where it is not.
     async fn bring_up(&mut self, link: Link, name: &str, mtu: Option<u32>) -> Result<LinkInfo, String> {
-        let nic = rt::interface(&mut self.keeper.route, name).await.map_err(|error| format!("find {name}: {error}"))?;
+        let nic = rt::interface(&mut self.keeper.route, name)
+            .await
+            .map_err(|error| format!("find {name}: {error}"))?;
         if !nic.up {
             let up = rt::set_interface(&mut self.keeper.route, nic.index, Some(true), None).await;
             up.map_err(|error| format!("set {name} up: {error}"))?;

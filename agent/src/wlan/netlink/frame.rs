@@ -141,7 +141,8 @@ pub(crate) fn is_data(frame: &Frame<'_>) -> bool {
 
 /// Reads a row of attributes.
 pub(crate) fn attributes<T: NlAttrType>(octets: &[u8]) -> Result<GenlBuffer<T, Buffer>, Malformed> {
-    GenlBuffer::from_bytes_with_input(&mut Cursor::new(octets), octets.len()).map_err(|_| Malformed::Attribute)
+    GenlBuffer::from_bytes_with_input(&mut Cursor::new(octets), octets.len())
+        .map_err(|_| Malformed::Attribute)
 }
 
 /// Reads a fixed header and the attributes behind it, such as neli's `Rtmsg`.

@@ -35,7 +35,11 @@ const SCAN_LIMIT: Duration = Duration::from_secs(15);
 const REOPEN: Duration = Duration::from_secs(1);
 
 /// Runs until nobody listens to `events` or the commands' sender is dropped.
-pub(super) async fn run(wanted: Option<String>, mut commands: mpsc::Receiver<Command>, events: mpsc::Sender<Event>) {
+pub(super) async fn run(
+    wanted: Option<String>,
+    mut commands: mpsc::Receiver<Command>,
+    events: mpsc::Sender<Event>,
+) {
     let mut memory = Memory { wanted, tracker: Tracker::default(), interface: None, events };
     while !memory.events.is_closed() {
         let ended = match Task::open(&mut memory).await {
@@ -234,7 +238,8 @@ impl<'a> Task<'a> {
         else {
             return Ok(None);
         };
-        let answer = self.route.request(Rtm::Getlink.into(), NlmF::empty(), request::link(None, index)?).await;
+        let answer =
+            self.route.request(Rtm::Getlink.into(), NlmF::empty(), request::link(None, index)?).await;
         let Some(body) = absent_is_none(answer)?.and_then(|bodies| bodies.into_iter().next()) else {
             return Ok(None);
         };
@@ -359,9 +364,10 @@ impl<'a> Task<'a> {
 fn absent_is_none<T>(answer: Result<T, NetlinkError>) -> Result<Option<T>, NetlinkError> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
-        Err(NetlinkError::Refused { errno: Errno::ENOENT | Errno::ENODEV | Errno::ENETDOWN | Errno::EOPNOTSUPP, .. }) => {
-            Ok(None)
-        }
+        Err(NetlinkError::Refused {
+            errno: Errno::ENOENT | Errno::ENODEV | Errno::ENETDOWN | Errno::EOPNOTSUPP,
+            ..
+        }) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -125,7 +125,7 @@ pub(crate) fn link(body: &[u8]) -> Result<LinkInfo, Malformed> {
 pub(crate) fn bss(body: &[u8]) -> Result<Option<Bss>, Malformed> {
     let bss = nested::<_, BssAttr>(&generic::<Attr>(body)?, Attr::Bss)?;
     let (Some(bssid), Some(mbm)) =
-        (find(&bss, BssAttr::Bssid).and_then(|octets| mac(octets)), number::<_, i32>(&bss, BssAttr::SignalMbm))
+        (find(&bss, BssAttr::Bssid).and_then(mac), number::<_, i32>(&bss, BssAttr::SignalMbm))
     else {
         return Ok(None);
     };
@@ -149,7 +149,11 @@ pub(crate) fn bss(body: &[u8]) -> Result<Option<Bss>, Malformed> {
 pub(crate) fn signal(body: &[u8]) -> Result<Option<i32>, Malformed> {
     let station = nested::<_, StationAttr>(&generic::<Attr>(body)?, Attr::StaInfo)?;
     let kinds = [StationAttr::BeaconSignalAvg, StationAttr::SignalAvg, StationAttr::Signal];
-    Ok(kinds.into_iter().filter_map(|kind| number::<_, i8>(&station, kind)).find(|dbm| *dbm < 0).map(i32::from))
+    Ok(kinds
+        .into_iter()
+        .filter_map(|kind| number::<_, i8>(&station, kind))
+        .find(|dbm| *dbm < 0)
+        .map(i32::from))
 }
 
 /// A multicast message of nl80211 about the interface `index`.
@@ -169,9 +173,7 @@ pub(crate) fn notice(body: &[u8], index: Option<u32>) -> Result<Option<Notice>, 
         // A connect that failed has a status (IEEE 802.11 §9.4.1.9); it was no association.
         Command::Connect if number::<_, u16>(&attributes, Attr::StatusCode).unwrap_or(0) != 0 => None,
         Command::Connect | Command::Roam => Some(Notice::Connected),
-        Command::Disconnect => {
-            Some(Notice::Disconnected { reason: number(&attributes, Attr::ReasonCode) })
-        }
+        Command::Disconnect => Some(Notice::Disconnected { reason: number(&attributes, Attr::ReasonCode) }),
         Command::Deauthenticate | Command::Disassociate => {
             let reason = find(&attributes, Attr::Frame)
                 .and_then(|frame| frame.get(MANAGEMENT_HEADER..)?.first_chunk().copied())

@@ -1,6 +1,5 @@
 //! What we ask of nl80211, as messages: pure builders, called by the card's task.
 
-use nix::libc::IFNAMSIZ;
 use neli::{
     Size, ToBytes,
     consts::{
@@ -12,6 +11,7 @@ use neli::{
     rtnl::{Ifinfomsg, IfinfomsgBuilder, RtattrBuilder},
     types::{Buffer, GenlBuffer, RtBuffer},
 };
+use nix::libc::IFNAMSIZ;
 
 use super::attribute::{Attr, CqmAttr};
 use crate::wlan::netlink::{NetlinkError, build};
@@ -52,7 +52,8 @@ pub(crate) fn link(name: Option<&str>, index: u32) -> Result<Ifinfomsg, NetlinkE
         if name.len() >= IFNAMSIZ {
             return Err(NetlinkError::Build(format!("`{name}` is too long for an interface's name")));
         }
-        attributes.push(RtattrBuilder::default().rta_type(Ifla::Ifname).rta_payload(name).build().map_err(build)?);
+        attributes
+            .push(RtattrBuilder::default().rta_type(Ifla::Ifname).rta_payload(name).build().map_err(build)?);
     }
     IfinfomsgBuilder::default()
         .ifi_family(RtAddrFamily::Unspecified)
@@ -70,7 +71,8 @@ pub(crate) fn scan(index: u32, ssids: &[Vec<u8>], frequencies: &[u32]) -> Result
     let wildcard = named.is_empty() || named.len() > MAX_SSIDS;
     let room = if wildcard { MAX_SSIDS - 1 } else { MAX_SSIDS };
     let names = wildcard.then_some([].as_slice()).into_iter().chain(named.into_iter().take(room));
-    let mut attributes = vec![attribute(Attr::Ifindex, index)?, nested(Attr::ScanSsids, (1u16..).zip(names))?];
+    let mut attributes =
+        vec![attribute(Attr::Ifindex, index)?, nested(Attr::ScanSsids, (1u16..).zip(names))?];
     if !frequencies.is_empty() {
         attributes.push(nested(Attr::ScanFrequencies, (1u16..).zip(frequencies.iter().copied()))?);
     }
@@ -116,7 +118,10 @@ where
     NlattrBuilder::default().nla_type(kind).nla_payload(payload).build().map_err(build)
 }
 
-fn nested<P>(kind: Attr, inner: impl IntoIterator<Item = (u16, P)>) -> Result<Nlattr<Attr, Buffer>, NetlinkError>
+fn nested<P>(
+    kind: Attr,
+    inner: impl IntoIterator<Item = (u16, P)>,
+) -> Result<Nlattr<Attr, Buffer>, NetlinkError>
 where
     P: Size + ToBytes,
 {
@@ -167,7 +172,10 @@ mod tests {
     fn a_scan_asks_for_hidden_networks_by_name() {
         assert_eq!(ssids(&["corp", "guest"]), [b"corp".to_vec(), b"guest".to_vec()]);
         assert_eq!(ssids(&[]), [b"".to_vec()]);
-        assert_eq!(ssids(&["a", "b", "c", "d", "e"]), [b"".to_vec(), b"a".to_vec(), b"b".to_vec(), b"c".to_vec()]);
+        assert_eq!(
+            ssids(&["a", "b", "c", "d", "e"]),
+            [b"".to_vec(), b"a".to_vec(), b"b".to_vec(), b"c".to_vec()]
+        );
         assert_eq!(ssids(&["", "thirty-three octets is one too lon"]), [b"".to_vec()]);
     }
 

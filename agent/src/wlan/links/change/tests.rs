@@ -12,12 +12,19 @@ use crate::wlan::links::{
 };
 
 fn way(ip: &str, prefix: u8, gateway: Option<&str>) -> Way {
-    Way { ip: ip.parse().expect("an address"), prefix, gateway: gateway.map(|g| g.parse().expect("one")), valid: None }
+    Way {
+        ip: ip.parse().expect("an address"),
+        prefix,
+        gateway: gateway.map(|g| g.parse().expect("one")),
+        valid: None,
+    }
 }
 
 fn both(preferred: Preferred) -> Wanted {
-    let cellular = Plan { interface: 3, name: "wwan0".into(), ways: vec![way("10.64.0.2", 30, Some("10.64.0.1"))] };
-    let wlan = Plan { interface: 4, name: "wlan0".into(), ways: vec![way("10.9.0.106", 24, Some("10.9.0.1"))] };
+    let cellular =
+        Plan { interface: 3, name: "wwan0".into(), ways: vec![way("10.64.0.2", 30, Some("10.64.0.1"))] };
+    let wlan =
+        Plan { interface: 4, name: "wlan0".into(), ways: vec![way("10.9.0.106", 24, Some("10.9.0.1"))] };
     Wanted { cellular: Slot::Set(cellular), wlan: Slot::Set(wlan), preferred, metric: 500 }
 }
 
@@ -34,7 +41,11 @@ fn told(kernel: &mut Kernel, change: &Change) {
             kernel.routes.push(*route);
         }
         Change::ReplaceRoute(route) => {
-            let there = kernel.routes.iter_mut().find(|other| same_place(other, route)).expect("something to replace");
+            let there = kernel
+                .routes
+                .iter_mut()
+                .find(|other| same_place(other, route))
+                .expect("something to replace");
             *there = *route;
         }
         Change::RemoveRoute(route) => kernel.routes.retain(|other| other != route),
@@ -70,7 +81,10 @@ fn a_move_replaces_the_default_route_in_one_message() {
     assert_eq!(default_of(&kernel, MAIN), Some(4));
     // Connected route of the new link, the default route, connected route of the old one.
     let kinds: Vec<_> = sent.iter().map(std::mem::discriminant).collect();
-    assert!(matches!(&sent[..], [Change::AddRoute(_), Change::ReplaceRoute(r), Change::RemoveRoute(_)] if r.destination.is_none()), "{kinds:?}");
+    assert!(
+        matches!(&sent[..], [Change::AddRoute(_), Change::ReplaceRoute(r), Change::RemoveRoute(_)] if r.destination.is_none()),
+        "{kinds:?}"
+    );
     // Rules and tables, which old connections go by, are untouched.
     assert_eq!(before.rules, kernel.rules);
     assert_eq!(default_of(&kernel, table(Link::Cellular)), Some(3));
@@ -143,13 +157,8 @@ fn rules_of_an_interface_that_went_are_found_after_a_restart() {
 fn another_programs_address_stays_its_own() {
     let mut wanted = both(Preferred::Nobody);
     wanted.wlan = Slot::Empty;
-    let theirs = Address {
-        interface: 3,
-        ip: IpAddr::from([10, 64, 0, 2]),
-        prefix: 30,
-        valid: None,
-        ours: false,
-    };
+    let theirs =
+        Address { interface: 3, ip: IpAddr::from([10, 64, 0, 2]), prefix: 30, valid: None, ours: false };
     let mut kernel = Kernel { addresses: vec![theirs], ..Kernel::default() };
     let sent = settled(&mut kernel, &wanted);
     assert!(!sent.iter().any(|change| matches!(change, Change::SetAddress(_))));
@@ -168,18 +177,28 @@ fn a_renewed_lease_sets_the_lifetime_anew() {
     settled(&mut kernel, &wanted);
     let target = wanted.kernel(&kernel);
     let renewed = changes(&kernel, &target, true);
-    assert!(matches!(renewed.as_slice(), [Change::SetAddress(address)] if address.valid == Some(3600)), "{renewed:?}");
+    assert!(
+        matches!(renewed.as_slice(), [Change::SetAddress(address)] if address.valid == Some(3600)),
+        "{renewed:?}"
+    );
 }
 
 fn plans() -> impl Strategy<Value = Slot> {
-    let way = (any::<[u8; 4]>(), 0u8..=32, any::<Option<[u8; 4]>>())
-        .prop_map(|(ip, prefix, gateway)| Way { ip: ip.into(), prefix, gateway: gateway.map(Into::into), valid: None });
-    let v6 = (any::<[u8; 16]>(), 0u8..=128)
-        .prop_map(|(ip, prefix)| Way { ip: ip.into(), prefix, gateway: None, valid: None });
-    let ways = (way, proptest::option::of(v6)).prop_map(|(v4, v6)| [v4].into_iter().chain(v6).collect());
-    let set = (1u32..5, ways).prop_map(|(interface, ways)| {
-        Slot::Set(Plan { interface, name: format!("if{interface}"), ways })
+    let way = (any::<[u8; 4]>(), 0u8..=32, any::<Option<[u8; 4]>>()).prop_map(|(ip, prefix, gateway)| Way {
+        ip: ip.into(),
+        prefix,
+        gateway: gateway.map(Into::into),
+        valid: None,
     });
+    let v6 = (any::<[u8; 16]>(), 0u8..=128).prop_map(|(ip, prefix)| Way {
+        ip: ip.into(),
+        prefix,
+        gateway: None,
+        valid: None,
+    });
+    let ways = (way, proptest::option::of(v6)).prop_map(|(v4, v6)| [v4].into_iter().chain(v6).collect());
+    let set = (1u32..5, ways)
+        .prop_map(|(interface, ways)| Slot::Set(Plan { interface, name: format!("if{interface}"), ways }));
     prop_oneof![Just(Slot::AsFound), Just(Slot::Empty), set]
 }
 
@@ -190,8 +209,12 @@ fn wanted() -> impl Strategy<Value = Wanted> {
         Just(Preferred::Link(Link::Cellular)),
         Just(Preferred::Link(Link::Wlan))
     ];
-    (plans(), plans(), preferred)
-        .prop_map(|(cellular, wlan, preferred)| Wanted { cellular, wlan, preferred, metric: 500 })
+    (plans(), plans(), preferred).prop_map(|(cellular, wlan, preferred)| Wanted {
+        cellular,
+        wlan,
+        preferred,
+        metric: 500,
+    })
 }
 
 proptest! {
@@ -221,9 +244,13 @@ fn distinct(kernel: &Kernel) -> bool {
 #[test]
 fn names_say_what_and_where() {
     let kernel = both(Preferred::Link(Link::Wlan)).kernel(&Kernel::default());
-    let texts: Vec<String> = changes(&Kernel::default(), &kernel, false).iter().map(ToString::to_string).collect();
+    let texts: Vec<String> =
+        changes(&Kernel::default(), &kernel, false).iter().map(ToString::to_string).collect();
     assert!(texts.contains(&"set address 10.64.0.2/30 on interface 3".to_owned()), "{texts:?}");
-    assert!(texts.contains(&"add route default via 10.9.0.1 on interface 4 in table 254".to_owned()), "{texts:?}");
+    assert!(
+        texts.contains(&"add route default via 10.9.0.1 on interface 4 in table 254".to_owned()),
+        "{texts:?}"
+    );
     assert!(texts.contains(&"add rule bound to wlan0 lookup 50434".to_owned()), "{texts:?}");
     let rule = Rule { selector: Selector::From(IpAddr::from([10, 64, 0, 2])), table: 50433, preference: 1 };
     assert_eq!(rule.to_string(), "from 10.64.0.2 lookup 50433");

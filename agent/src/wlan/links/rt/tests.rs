@@ -109,6 +109,6 @@ proptest! {
 
     #[test]
     fn any_octets_are_read_without_panic(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = (super::route(&octets), rule(&octets), address(&octets, &[]), parse::link(&octets));
+        let _ = (route(&octets), rule(&octets), address(&octets, &[]), parse::link(&octets));
     }
 }

@@ -65,7 +65,8 @@ fn a_scan_entry_is_read() {
 
 #[test]
 fn a_hidden_networks_name_comes_from_its_probe_response() {
-    let ssid = |elements: &[u8], beacon: &[u8]| bss(&entry(elements, beacon)).expect("read").expect("entry").ssid;
+    let ssid =
+        |elements: &[u8], beacon: &[u8]| bss(&entry(elements, beacon)).expect("read").expect("entry").ssid;
     assert_eq!(ssid(b"\x00\x04corp", b"\x00\x04\0\0\0\0"), b"corp");
     assert_eq!(ssid(b"\x00\x00", b"\x00\x04corp"), b"corp");
     assert_eq!(ssid(b"\x00\x04\0\0\0\0", b""), b"");
@@ -74,7 +75,8 @@ fn a_hidden_networks_name_comes_from_its_probe_response() {
 
 #[test]
 fn the_beacons_average_is_the_signal() {
-    let station = |inner: &[Vec<u8>]| signal(&generic(Command::NewStation, &[index(3), nested(Attr::StaInfo, inner)]));
+    let station =
+        |inner: &[Vec<u8>]| signal(&generic(Command::NewStation, &[index(3), nested(Attr::StaInfo, inner)]));
     let dbm = |kind: StationAttr, value: i8| nla(kind.into(), &value.to_ne_bytes());
     let all = [
         dbm(StationAttr::Signal, -40),
@@ -86,7 +88,10 @@ fn the_beacons_average_is_the_signal() {
     assert_eq!(station(&all[..1]), Ok(Some(-40)));
     assert_eq!(station(&[]), Ok(None));
     // Some drivers say 0 until the first beacon.
-    assert_eq!(station(&[dbm(StationAttr::BeaconSignalAvg, 0), dbm(StationAttr::Signal, -71)]), Ok(Some(-71)));
+    assert_eq!(
+        station(&[dbm(StationAttr::BeaconSignalAvg, 0), dbm(StationAttr::Signal, -71)]),
+        Ok(Some(-71))
+    );
 }
 
 #[test]
@@ -105,7 +110,11 @@ fn only_stations_are_interfaces_of_ours() {
 #[test]
 fn the_family_and_its_groups_are_read() {
     let group = |name: &[u8], id: u32| {
-        nla(1, &[nla(CtrlAttrMcastGrp::Name.into(), name), nla(CtrlAttrMcastGrp::Id.into(), &id.to_ne_bytes())].concat())
+        nla(
+            1,
+            &[nla(CtrlAttrMcastGrp::Name.into(), name), nla(CtrlAttrMcastGrp::Id.into(), &id.to_ne_bytes())]
+                .concat(),
+        )
     };
     let body = generic(
         Command::from(1),
@@ -160,7 +169,9 @@ fn cqm_events_are_told_apart() {
 
 #[test]
 fn the_end_of_an_association_has_its_reason() {
-    let told = |command, attributes: &[Vec<u8>]| notice(&generic(command, attributes), Some(3)).expect("well formed");
+    let told = |command, attributes: &[Vec<u8>]| {
+        notice(&generic(command, attributes), Some(3)).expect("well formed")
+    };
     let reason = nla(Attr::ReasonCode.into(), &3u16.to_ne_bytes());
     assert_eq!(
         told(Command::Disconnect, &[index(3), reason]),
@@ -185,7 +196,10 @@ fn the_end_of_an_association_has_its_reason() {
 #[test]
 fn a_refused_connect_is_no_association() {
     let connect = |status: u16| {
-        notice(&generic(Command::Connect, &[index(3), nla(Attr::StatusCode.into(), &status.to_ne_bytes())]), Some(3))
+        notice(
+            &generic(Command::Connect, &[index(3), nla(Attr::StatusCode.into(), &status.to_ne_bytes())]),
+            Some(3),
+        )
     };
     assert_eq!(connect(0), Ok(Some(Notice::Connected)));
     assert_eq!(connect(17), Ok(None));
