@@ -158,3 +158,96 @@ macro_rules! masked {
     )*};
 }
 masked!(Imsi, Imei);
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_printed_is_masked() {
+        let imsi: Imsi = "001010123456789".parse().expect("an IMSI");
+        let imei: Imei = "490154203237518".parse().expect("an IMEI");
+        for printed in [imsi.to_string(), format!("{imsi:?}"), format!("{:#?}", Some(&imsi))] {
+            assert!(printed.contains("00101••••••••89") && !printed.contains("0123456"), "{printed}");
+        }
+        for printed in [imei.to_string(), format!("{imei:?}"), format!("{:#?}", Some(&imei))] {
+            assert!(printed.contains("4901•••••••••18") && !printed.contains("542032375"), "{printed}");
+        }
+    }
+
+    #[test]
+    fn an_error_does_not_repeat_what_was_refused() {
+        let error = "0010101234567890123".parse::<Imsi>().expect_err("too long");
+        assert!(!format!("{error} {error:?}").contains("0010101"));
+    }
+
+    #[test]
+    fn lengths_and_digits_are_checked() {
+        for good in ["001010", "001010123456789"] {
+            assert!(good.parse::<Imsi>().is_ok(), "{good}");
+        }
+        for bad in ["", "00101", "0010101234567890", "00101012345678a", " 001010123456789", "٠٠١٠١٠١٢"]
+        {
+            assert_eq!(bad.parse::<Imsi>(), Err(IdentityError::Imsi), "{bad}");
+        }
+        for good in ["49015420323751", "490154203237518", "4901542032375101"] {
+            assert!(good.parse::<Imei>().is_ok(), "{good}");
+        }
+        for bad in ["", "4901542032375", "49015420323751012", "49-015420-323751"] {
+            assert_eq!(bad.parse::<Imei>(), Err(IdentityError::Imei), "{bad}");
+        }
+    }
+
+    /// The 15th digit of an IMEI is a check digit, the 15th and 16th of an IMEISV are the software version.
+    #[test]
+    fn an_imei_equals_the_imeisv_of_the_same_equipment() {
+        let parse = |text: &str| text.parse::<Imei>().expect("an IMEI");
+        assert_eq!(parse("490154203237518"), parse("4901542032375177"));
+        assert_eq!(parse("490154203237518"), parse("49015420323751"));
+        assert_ne!(parse("490154203237518"), parse("490154203237528"));
+    }
+
+    #[test]
+    fn an_address_is_read_in_any_notation() {
+        let mac = Mac([0x02, 0xab, 0xcd, 0, 0x10, 0xff]);
+        for text in
+            ["02:ab:cd:00:10:ff", "02-AB-CD-00-10-FF", "02ab.cd00.10ff", "02aBcD0010Ff", "02:AB:cd:00:10:Ff"]
+        {
+            assert_eq!(text.parse(), Ok(mac), "{text}");
+        }
+        for text in [
+            "",
+            "02:ab:cd:00:10",
+            "02:ab:cd:00:10:ff:00",
+            "02:ab:cd:00:10:fg",
+            "+2abcd0010ff",
+            "02ab:cd0010ff",
+        ] {
+            assert_eq!(text.parse::<Mac>(), Err(IdentityError::Mac), "{text}");
+        }
+        assert_eq!(mac.to_string(), "02:ab:cd:00:10:ff");
+        assert!(mac.is_locally_administered());
+        assert!(!Mac([0x00, 0x10, 0xa4, 0x23, 0x19, 0xc0]).is_locally_administered());
+    }
+
+    proptest! {
+        #[test]
+        fn addresses_round_trip(octets in any::<[u8; 6]>()) {
+            prop_assert_eq!(Mac(octets).to_string().parse(), Ok(Mac(octets)));
+        }
+
+        #[test]
+        fn any_text_is_read_or_refused(text in "\\PC{0,24}") {
+            let _ = (text.parse::<Imsi>(), text.parse::<Imei>(), text.parse::<Mac>());
+        }
+
+        #[test]
+        fn masks_hide_all_but_the_ends(digits in "[0-9]{6,15}") {
+            let masked = digits.parse::<Imsi>().expect("an IMSI").masked();
+            let hidden = masked.chars().filter(|c| *c == '•').count();
+            prop_assert_eq!(hidden, digits.len().saturating_sub(7));
+        }
+    }
+}

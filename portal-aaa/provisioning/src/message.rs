@@ -194,7 +194,7 @@ pub enum Reason {
 
 impl Reason {
     /// The code as it stands in messages, logs and documentation.
-    pub fn code(self) -> &'static str {
+    pub const fn code(self) -> &'static str {
         match self {
             Self::BadRequest => "bad-request",
             Self::IdentityMismatch => "identity-mismatch",

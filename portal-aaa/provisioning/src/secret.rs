@@ -41,3 +41,28 @@ impl Drop for Password {
         self.0.zeroize();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_never_shows_it() {
+        let password = Password::new("hunter2".to_owned());
+        for printed in
+            [format!("{password:?}"), format!("{:#?}", Some(&password)), format!("{:?}", [&password])]
+        {
+            assert!(!printed.contains("hunter"), "{printed}");
+            assert!(!printed.contains('7'), "not even its length: {printed}");
+        }
+    }
+
+    #[test]
+    fn equal_means_equal_text() {
+        let password = |text: &str| Password::new(text.to_owned());
+        assert_eq!(password("a"), password("a"));
+        assert_ne!(password("a"), password("b"));
+        assert_ne!(password("a"), password("aa"));
+        assert_ne!(password(""), password("a"));
+    }
+}

@@ -1,0 +1,157 @@
+//! `<credential>`: user name, password, EAP settings, server trust and policy, read leniently.
+//!
+//! Limits in octets: user name and names 253 (RFC 7542 §2.3, RFC 1035 §2.3.4), password 256 (RFC 2759 §8.3), SSID 32
+//! (IEEE 802.11 §9.4.2.2).
+
+use super::{
+    MAX_NETWORKS, XmlError,
+    names::Named,
+    read::{Node, parse},
+    text::{boolean, line, lines, mac, number, rfc3339, station, time},
+    write::{Document, Writer},
+};
+use crate::{
+    message::{AfterMove, Credential, EapSettings, InnerMethod, MacMode, Network, OuterMethod, Policy},
+    secret::Password,
+};
+
+const ROOT: &str = "credential";
+const MAX_NAME: usize = 253;
+const MAX_PASSWORD: usize = 256;
+const MAX_SSID: usize = 32;
+const MAX_URL: usize = 2048;
+
+/// Writes what the portal gives.
+pub fn encode_credential(credential: &Credential) -> Result<Document, XmlError> {
+    Writer::document(ROOT, |w| {
+        w.leaf("username", line("username", &credential.username, MAX_NAME)?);
+        // The one message whose purpose is to carry the password.
+        w.leaf("password", line("password", credential.password.expose(), MAX_PASSWORD)?);
+        w.parent("eap", |w| write_eap(w, &credential.eap))?;
+        w.parent("mac", |w| write_mac_mode(w, credential.mac_mode))?;
+        w.leaf("issued", &rfc3339("issued", credential.issued_at)?);
+        if let Some(expires_at) = credential.expires_at {
+            w.leaf("expires", &rfc3339("expires", expires_at)?);
+        }
+        w.leaf("one-time", if credential.one_time { "true" } else { "false" });
+        w.parent("policy", |w| write_policy(w, &credential.policy))
+    })
+}
+
+/// Reads what the portal gives.
+pub fn decode_credential(octets: &[u8]) -> Result<Credential, XmlError> {
+    let root = parse(octets, ROOT)?;
+    let expires_at = match root.optional("expires")? {
+        Some(node) => Some(time("expires", node.leaf("expires")?)?),
+        None => None,
+    };
+    Ok(Credential {
+        username: line("username", child(&root, "username")?, MAX_NAME)?.to_owned(),
+        password: Password::new(line("password", child(&root, "password")?, MAX_PASSWORD)?.to_owned()),
+        eap: read_eap(root.required("eap")?)?,
+        mac_mode: read_mac_mode(root.required("mac")?)?,
+        issued_at: time("issued", child(&root, "issued")?)?,
+        expires_at,
+        one_time: boolean("one-time", child(&root, "one-time")?)?,
+        policy: read_policy(root.required("policy")?)?,
+    })
+}
+
+fn child<'a>(parent: &'a Node, element: &'static str) -> Result<&'a str, XmlError> {
+    parent.required(element)?.leaf(element)
+}
+
+fn write_eap(w: &mut Writer, eap: &EapSettings) -> Result<(), XmlError> {
+    w.leaf("outer", eap.outer.name("outer")?);
+    w.leaf("inner", eap.inner.name("inner")?);
+    w.leaf("anonymous-identity", line("anonymous-identity", &eap.anonymous_identity, MAX_NAME)?);
+    w.leaf("server-name", line("server-name", &eap.server_name, MAX_NAME)?);
+    w.leaf("ca", lines("ca", &eap.ca_pem)?);
+    Ok(())
+}
+
+fn read_eap(node: &Node) -> Result<EapSettings, XmlError> {
+    let identity = "anonymous-identity";
+    Ok(EapSettings {
+        outer: OuterMethod::read("outer", child(node, "outer")?)?,
+        inner: InnerMethod::read("inner", child(node, "inner")?)?,
+        anonymous_identity: line(identity, child(node, identity)?, MAX_NAME)?.to_owned(),
+        server_name: line("server-name", child(node, "server-name")?, MAX_NAME)?.to_owned(),
+        ca_pem: lines("ca", child(node, "ca")?)?.to_owned(),
+    })
+}
+
+fn write_mac_mode(w: &mut Writer, mode: MacMode) -> Result<(), XmlError> {
+    match mode {
+        MacMode::Permanent => w.empty("permanent"),
+        MacMode::Issued(mac) => w.leaf("issued-address", &station("issued-address", mac)?),
+        MacMode::Unbound => w.empty("unbound"),
+    }
+    Ok(())
+}
+
+/// Exactly one way must be understood: a guess could put the card's own address on the air against the
+/// operator's will.
+fn read_mac_mode(node: &Node) -> Result<MacMode, XmlError> {
+    let permanent = node.optional("permanent")?;
+    let issued = node.optional("issued-address")?;
+    let unbound = node.optional("unbound")?;
+    match (permanent, issued, unbound) {
+        (Some(_), None, None) => Ok(MacMode::Permanent),
+        (None, Some(node), None) => mac("issued-address", node.leaf("issued-address")?).map(MacMode::Issued),
+        (None, None, Some(_)) => Ok(MacMode::Unbound),
+        _ => Err(XmlError::Value { element: "mac" }),
+    }
+}
+
+fn write_policy(w: &mut Writer, policy: &Policy) -> Result<(), XmlError> {
+    if policy.networks.len() > MAX_NETWORKS {
+        return Err(XmlError::TooMany);
+    }
+    w.leaf("version", &policy.version.to_string());
+    for network in &policy.networks {
+        w.parent("network", |w| {
+            w.leaf("ssid", line("ssid", &network.ssid, MAX_SSID)?);
+            w.leaf("priority", &network.priority.to_string());
+            Ok(())
+        })?;
+    }
+    w.leaf("enter-dbm", &policy.enter_dbm.to_string());
+    w.leaf("leave-dbm", &policy.leave_dbm.to_string());
+    w.leaf("dwell-secs", &policy.dwell_secs.to_string());
+    w.leaf("penalty-secs", &policy.penalty_secs.to_string());
+    w.leaf("probe-url", line("probe-url", &policy.probe_url, MAX_URL)?);
+    w.leaf("cellular-after-move", policy.cellular_after_move.name("cellular-after-move")?);
+    w.leaf("drain-secs", &policy.drain_secs.to_string());
+    w.leaf("renew-after-return", if policy.renew_after_return { "true" } else { "false" });
+    w.leaf("renew-every-secs", &policy.renew_every_secs.to_string());
+    Ok(())
+}
+
+fn read_policy(node: &Node) -> Result<Policy, XmlError> {
+    let mut networks = Vec::new();
+    for network in node.all("network") {
+        if networks.len() == MAX_NETWORKS {
+            return Err(XmlError::TooMany);
+        }
+        networks.push(Network {
+            ssid: line("ssid", child(network, "ssid")?, MAX_SSID)?.to_owned(),
+            priority: number("priority", child(network, "priority")?)?,
+        });
+    }
+    let seconds = |element| child(node, element).and_then(|text| number::<u32>(element, text));
+    let dbm = |element| child(node, element).and_then(|text| number::<i32>(element, text));
+    Ok(Policy {
+        version: number("version", child(node, "version")?)?,
+        networks,
+        enter_dbm: dbm("enter-dbm")?,
+        leave_dbm: dbm("leave-dbm")?,
+        dwell_secs: seconds("dwell-secs")?,
+        penalty_secs: seconds("penalty-secs")?,
+        probe_url: line("probe-url", child(node, "probe-url")?, MAX_URL)?.to_owned(),
+        cellular_after_move: AfterMove::read("cellular-after-move", child(node, "cellular-after-move")?)?,
+        drain_secs: seconds("drain-secs")?,
+        renew_after_return: boolean("renew-after-return", child(node, "renew-after-return")?)?,
+        renew_every_secs: number("renew-every-secs", child(node, "renew-every-secs")?)?,
+    })
+}

@@ -1,0 +1,178 @@
+//! Elements to text. The buffer never moves and is cleared when it goes, because replies hold a password.
+
+use std::fmt;
+
+use zeroize::Zeroizing;
+
+use super::{MAX_BODY, NAMESPACE, XmlError};
+
+/// A finished message. `Debug` shows its length only.
+pub struct Document(Zeroizing<String>);
+
+impl Document {
+    /// The message, to be sent.
+    pub fn as_bytes(&self) -> &[u8] {
+        self.0.as_bytes()
+    }
+
+    /// The message, to be sent.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Document {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Document({} octets)", self.0.len())
+    }
+}
+
+/// Writes one message.
+pub(super) struct Writer {
+    /// Reserved in full, so that growing leaves no copies behind.
+    buffer: Zeroizing<String>,
+    overflow: bool,
+    depth: usize,
+}
+
+impl Writer {
+    /// Writes `root` with what `fill` puts into it.
+    pub(super) fn document(
+        root: &'static str,
+        fill: impl FnOnce(&mut Self) -> Result<(), XmlError>,
+    ) -> Result<Document, XmlError> {
+        let buffer = Zeroizing::new(String::with_capacity(MAX_BODY));
+        let mut writer = Self { buffer, overflow: false, depth: 1 };
+        writer.push("<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n<");
+        writer.push(root);
+        writer.push(" xmlns=\"");
+        writer.push(NAMESPACE);
+        writer.push("\">\n");
+        fill(&mut writer)?;
+        writer.push("</");
+        writer.push(root);
+        writer.push(">\n");
+        if writer.overflow { Err(XmlError::TooLarge) } else { Ok(Document(writer.buffer)) }
+    }
+
+    /// `<element>text</element>`.
+    pub(super) fn leaf(&mut self, element: &'static str, text: &str) {
+        self.open(element);
+        self.escaped(text);
+        self.close(element);
+    }
+
+    /// `<element>…</element>` around what `fill` writes.
+    pub(super) fn parent(
+        &mut self,
+        element: &'static str,
+        fill: impl FnOnce(&mut Self) -> Result<(), XmlError>,
+    ) -> Result<(), XmlError> {
+        self.open(element);
+        self.push("\n");
+        self.depth += 1;
+        fill(self)?;
+        self.depth -= 1;
+        self.indent();
+        self.close(element);
+        Ok(())
+    }
+
+    /// `<element/>`.
+    pub(super) fn empty(&mut self, element: &'static str) {
+        self.indent();
+        self.push("<");
+        self.push(element);
+        self.push("/>\n");
+    }
+
+    fn open(&mut self, element: &'static str) {
+        self.indent();
+        self.push("<");
+        self.push(element);
+        self.push(">");
+    }
+
+    fn close(&mut self, element: &'static str) {
+        self.push("</");
+        self.push(element);
+        self.push(">\n");
+    }
+
+    fn indent(&mut self) {
+        for _ in 0..self.depth {
+            self.push("  ");
+        }
+    }
+
+    /// Readers turn a bare carriage return into a line feed (XML 1.0 §2.11), so it goes as a reference.
+    fn escaped(&mut self, text: &str) {
+        let mut buffer = [0u8; 4];
+        for c in text.chars() {
+            self.push(match c {
+                '&' => "&amp;",
+                '<' => "&lt;",
+                '>' => "&gt;",
+                '"' => "&quot;",
+                '\'' => "&apos;",
+                '\r' => "&#13;",
+                c => c.encode_utf8(&mut buffer),
+            });
+        }
+    }
+
+    fn push(&mut self, text: &str) {
+        if self.buffer.len() + text.len() > MAX_BODY {
+            self.overflow = true;
+        } else {
+            self.buffer.push_str(text);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::xml::read;
+
+    #[test]
+    fn markup_in_text_is_escaped() {
+        let written = Writer::document("r", |w| {
+            w.leaf("a", "<&>\"'\r\n]]>");
+            w.parent("b", |w| {
+                w.empty("c");
+                Ok(())
+            })
+        })
+        .expect("fits");
+        let root = read::parse(written.as_bytes(), "r").expect("well-formed");
+        assert_eq!(
+            root.required("a").and_then(|a| a.leaf("a").map(str::to_owned)).as_deref(),
+            Ok("<&>\"'\r\n]]>")
+        );
+        assert!(root.required("b").and_then(|b| b.required("c").map(|_| ())).is_ok());
+    }
+
+    #[test]
+    fn nothing_longer_than_the_limit_is_written() {
+        let long = |length| {
+            Writer::document("r", |w| {
+                w.leaf("a", &"x".repeat(length));
+                Ok(())
+            })
+        };
+        let frame = long(0).expect("fits").as_bytes().len();
+        assert_eq!(long(MAX_BODY - frame).map(|d| d.as_bytes().len()), Ok(MAX_BODY));
+        assert_eq!(long(MAX_BODY - frame + 1).err(), Some(XmlError::TooLarge));
+    }
+
+    #[test]
+    fn debug_shows_no_content() {
+        let document = Writer::document("r", |w| {
+            w.leaf("a", "hunter2");
+            Ok(())
+        });
+        let document = document.expect("fits");
+        assert_eq!(format!("{document:?}"), format!("Document({} octets)", document.as_str().len()));
+    }
+}

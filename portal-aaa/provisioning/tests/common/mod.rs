@@ -1,0 +1,137 @@
+//! Arbitrary messages, shared by the round-trip and the schema tests.
+
+use std::time::Duration;
+
+use proptest::{collection::vec, option, prelude::*, sample::select};
+use provisioning::{
+    identity::{Imei, Imsi, Mac},
+    message::{
+        AfterMove, Credential, CredentialRequest, EapSettings, InnerMethod, MacMode, Network, OuterMethod,
+        Policy, Reason, Refusal, Trigger,
+    },
+    secret::Password,
+};
+
+/// Every value that may stand in a request.
+pub(crate) fn request() -> impl Strategy<Value = CredentialRequest> {
+    let identifiers = (option::of(imsi()), option::of(imei()))
+        .prop_filter("one of the two", |(a, b)| a.is_some() || b.is_some());
+    (identifiers, station(), trigger(), "[ -~]{1,64}")
+        .prop_map(|((imsi, imei), mac, trigger, agent)| CredentialRequest { imsi, imei, mac, trigger, agent })
+}
+
+/// Every kind of refusal.
+pub(crate) fn refusal() -> impl Strategy<Value = Refusal> {
+    let reasons = vec![
+        Reason::BadRequest,
+        Reason::IdentityMismatch,
+        Reason::NoSession,
+        Reason::GatewayFeedSilent,
+        Reason::NotEntitled,
+        Reason::RateLimited,
+        Reason::TemporarilyUnavailable,
+    ];
+    (select(reasons), option::of(any::<u32>())).prop_map(|(reason, seconds)| Refusal {
+        reason,
+        retry_after: seconds.map(|s| Duration::from_secs(s.into())),
+    })
+}
+
+/// Credentials with awkward text: markup, quotes, spaces at the ends, other scripts, carriage returns in the PEM.
+pub(crate) fn credential() -> impl Strategy<Value = Credential> {
+    let times = (0..=MAX_TIME, option::of(0..=MAX_TIME), any::<bool>());
+    (line(60), line(60), eap(), mac_mode(), times, policy()).prop_map(
+        |(username, password, eap, mac_mode, (issued_at, expires_at, one_time), policy)| Credential {
+            username,
+            password: Password::new(password),
+            eap,
+            mac_mode,
+            issued_at,
+            expires_at,
+            one_time,
+            policy,
+        },
+    )
+}
+
+/// The year 9999.
+const MAX_TIME: u64 = 253_402_207_200;
+
+/// One line of `max` characters, at most four times as many octets.
+fn line(max: usize) -> impl Strategy<Value = String> {
+    let awkward = select(vec!['&', '<', '>', '"', '\'', ' ', ']', ';', '#', 'é', '漢', '😀']);
+    let any_printable =
+        any::<char>().prop_filter("printable", |c| !c.is_control() && !matches!(c, '\u{fffe}' | '\u{ffff}'));
+    vec(prop_oneof![awkward, proptest::char::range(' ', '~'), any_printable], 1..=max)
+        .prop_map(String::from_iter)
+}
+
+fn imsi() -> impl Strategy<Value = Imsi> {
+    "[0-9]{6,15}".prop_map(|text| text.parse().expect("an IMSI"))
+}
+
+fn imei() -> impl Strategy<Value = Imei> {
+    "[0-9]{14,16}".prop_map(|text| text.parse().expect("an IMEI"))
+}
+
+fn station() -> impl Strategy<Value = Mac> {
+    any::<[u8; 6]>().prop_map(|mut octets| {
+        octets[0] &= 0xfe;
+        Mac(octets)
+    })
+}
+
+fn trigger() -> impl Strategy<Value = Trigger> {
+    select(vec![
+        Trigger::Attach,
+        Trigger::Periodic,
+        Trigger::BeforeMove,
+        Trigger::Expiry,
+        Trigger::Used,
+        Trigger::ReturnedToCellular,
+        Trigger::Rejected,
+        Trigger::User,
+    ])
+}
+
+fn eap() -> impl Strategy<Value = EapSettings> {
+    let outer = select(vec![OuterMethod::Peap, OuterMethod::Ttls]);
+    let inner = select(vec![InnerMethod::Mschapv2, InnerMethod::Pap, InnerMethod::Gtc]);
+    (outer, inner, line(60), line(60), "[-A-Za-z0-9+/= \r\n\t<&]{1,400}").prop_map(
+        |(outer, inner, anonymous_identity, server_name, ca_pem)| EapSettings {
+            outer,
+            inner,
+            anonymous_identity,
+            server_name,
+            ca_pem,
+        },
+    )
+}
+
+fn mac_mode() -> impl Strategy<Value = MacMode> {
+    prop_oneof![Just(MacMode::Permanent), station().prop_map(MacMode::Issued), Just(MacMode::Unbound)]
+}
+
+fn policy() -> impl Strategy<Value = Policy> {
+    let network = (line(8), any::<i32>()).prop_map(|(ssid, priority)| Network { ssid, priority });
+    let after = select(vec![AfterMove::Down, AfterMove::Standby]);
+    let signal = (any::<i32>(), any::<i32>(), any::<u32>(), any::<u32>());
+    let rest = (line(80), after, any::<u32>(), any::<bool>(), any::<u64>());
+    (any::<u64>(), vec(network, 0..5), signal, rest).prop_map(|(version, networks, signal, rest)| {
+        let (enter_dbm, leave_dbm, dwell_secs, penalty_secs) = signal;
+        let (probe_url, cellular_after_move, drain_secs, renew_after_return, renew_every_secs) = rest;
+        Policy {
+            version,
+            networks,
+            enter_dbm,
+            leave_dbm,
+            dwell_secs,
+            penalty_secs,
+            probe_url,
+            cellular_after_move,
+            drain_secs,
+            renew_after_return,
+            renew_every_secs,
+        }
+    })
+}

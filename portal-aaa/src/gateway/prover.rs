@@ -1,0 +1,274 @@
+//! The shell around table and proof: one lock for the table, one for the order of writes to the store.
+//!
+//! The accounting listener feeds it, the portal asks it. It holds the keys that turn identifiers into handles, so
+//! that neither table nor database ever see one.
+
+use std::{
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+};
+
+use provisioning::identity::{Imei, Imsi};
+
+use super::{
+    Denial, Prefix, Proof,
+    proof::{Claim, weigh},
+    table::{Alive, Applied, Event, Limits, SessionKey, Table, Write},
+};
+use crate::{
+    accounting::feed::{FeedRecord, GatewayFeed},
+    credential::Keys,
+    store::{Store, StoreError},
+};
+
+/// What counts as proof.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProofMode {
+    /// The packet gateway's accounting says who has the source address.
+    GatewayAccounting,
+    /// The source address lies in one of these networks, which the operator keeps to attached devices; what such a
+    /// device claims is believed.
+    TrustedPrefix(Vec<Prefix>),
+}
+
+/// Settings of the proof.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProofSettings {
+    /// What counts.
+    pub mode: ProofMode,
+    /// Longest time without any accounting, seconds.
+    pub max_silence_secs: u64,
+}
+
+/// Proves who sent a request.
+pub struct Prover {
+    settings: ProofSettings,
+    keys: Arc<Keys>,
+    store: Arc<dyn Store>,
+    table: Mutex<Table>,
+    /// Held over a change of the table and its writes, so that the database sees changes in the same order.
+    writing: Mutex<()>,
+}
+
+impl Prover {
+    /// Loads the sessions that the store knows. `now` is seconds since 1970.
+    pub fn new(
+        settings: ProofSettings,
+        keys: Arc<Keys>,
+        store: Arc<dyn Store>,
+        now: u64,
+    ) -> Result<Self, StoreError> {
+        let mut table = Table::new(Limits::default());
+        table.load(store.gateway_sessions()?, now);
+        tracing::info!(sessions = table.len(), "gateway sessions loaded");
+        Ok(Self { settings, keys, store, table: Mutex::new(table), writing: Mutex::new(()) })
+    }
+
+    /// Whether the request from `source` may claim these identifiers; at least one is given. Does not block on the
+    /// database.
+    pub fn prove(
+        &self,
+        now: u64,
+        source: IpAddr,
+        imsi: Option<&Imsi>,
+        imei: Option<&Imei>,
+    ) -> Result<Proof, Denial> {
+        let source = source.to_canonical();
+        match &self.settings.mode {
+            ProofMode::TrustedPrefix(networks) if networks.iter().any(|network| network.contains(source)) => {
+                Ok(Proof { source, imsi: imsi.cloned(), imei: imei.cloned() })
+            }
+            ProofMode::TrustedPrefix(_) => Err(Denial::UntrustedNetwork),
+            ProofMode::GatewayAccounting => {
+                let claim = Claim {
+                    subscriber: imsi.map(|imsi| self.keys.handle_imsi(imsi)),
+                    equipment: imei.map(|imei| self.keys.handle_imei(imei)),
+                };
+                let table = locked(&self.table);
+                let proved = weigh(&table, self.settings.max_silence_secs, now, source, &claim)?;
+                Ok(Proof {
+                    source,
+                    imsi: imsi.filter(|_| proved.subscriber).cloned(),
+                    imei: imei.filter(|_| proved.equipment).cloned(),
+                })
+            }
+        }
+    }
+
+    fn event(&self, record: &FeedRecord) -> Option<Event> {
+        let key = || {
+            let (gateway, session_id) = (record.gateway.clone(), record.session_id.clone());
+            Arc::new(SessionKey { gateway, session_id })
+        };
+        match record.status {
+            START | INTERIM if !record.session_id.is_empty() => {
+                let ipv4 = record.ipv4.map(|address| Prefix::host(address.into()));
+                let ipv6 =
+                    record.ipv6_prefix.and_then(|(network, bits)| Prefix::around(network.into(), bits));
+                Some(Event::Alive(Alive {
+                    key: key(),
+                    prefixes: ipv4.into_iter().chain(ipv6).collect(),
+                    subscriber: record.imsi.as_ref().map(|imsi| self.keys.handle_imsi(imsi)),
+                    equipment: record.imeisv.as_ref().map(|imeisv| self.keys.handle_imei(imeisv)),
+                }))
+            }
+            STOP if !record.session_id.is_empty() => Some(Event::Stop(key())),
+            ON | OFF => Some(Event::Restart(record.gateway.clone())),
+            _ => None,
+        }
+    }
+
+    fn write(&self, write: &Write) -> Result<(), StoreError> {
+        match write {
+            Write::Put(session) => self.store.put_gateway_session(session),
+            Write::End(key) => self.store.end_gateway_session(&key.gateway, &key.session_id).map(|_| ()),
+            Write::Clear(gateway) => self.store.clear_gateway(gateway),
+        }
+    }
+}
+
+// Acct-Status-Type (RFC 2866 §5.1).
+const START: u32 = 1;
+const STOP: u32 = 2;
+const INTERIM: u32 = 3;
+const ON: u32 = 7;
+const OFF: u32 = 8;
+
+impl GatewayFeed for Prover {
+    /// Memory first: a Stop holds even if the database is away. The gateway then repeats the record, and a repeated
+    /// record is written again.
+    fn accounting(&self, record: &FeedRecord, now: u64) -> Result<(), StoreError> {
+        let Some(event) = self.event(record) else {
+            tracing::debug!(gateway = %record.gateway, status = record.status, "accounting record of no use");
+            return Ok(());
+        };
+        let _in_order = locked(&self.writing);
+        let (applied, writes) = locked(&self.table).apply(event, record.event_at, now);
+        for write in &writes {
+            self.write(write)?;
+        }
+        if let Applied::Ignored(detail) = applied {
+            tracing::info!(
+                event = "gateway-record-ignored",
+                gateway = %record.gateway,
+                session = %record.session_id,
+                detail,
+                "gateway accounting record ignored"
+            );
+        }
+        Ok(())
+    }
+}
+
+/// Neither lock guards a state that a panic could leave half done and unsafe: at worst a session is missing.
+fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::store::sqlite::SqliteStore;
+
+    const NOW: u64 = 1_700_000_000;
+
+    fn imsi(last: u8) -> Imsi {
+        format!("0010101234567{last:02}").parse().unwrap()
+    }
+
+    fn source() -> IpAddr {
+        IpAddr::from([10, 64, 0, 2])
+    }
+
+    fn record(status: u32, session_id: &str, event_at: u64) -> FeedRecord {
+        FeedRecord {
+            gateway: "pgw1".to_owned(),
+            status,
+            session_id: session_id.to_owned(),
+            ipv4: Some("10.64.0.2".parse().unwrap()),
+            ipv6_prefix: Some(("2001:db8:0:7:1:2:3:4".parse().unwrap(), 64)),
+            imsi: Some(imsi(1)),
+            imeisv: Some("4901542032375101".parse().unwrap()),
+            event_at,
+        }
+    }
+
+    fn prover(path: &Path, mode: ProofMode) -> Prover {
+        let store = SqliteStore::open(path).or_else(|_| SqliteStore::create(path)).unwrap();
+        let settings = ProofSettings { mode, max_silence_secs: 300 };
+        Prover::new(settings, Arc::new(Keys::fixed(5)), Arc::new(store), NOW).unwrap()
+    }
+
+    #[test]
+    fn sessions_outlive_the_program_but_the_feed_must_speak_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        let first = prover(&path, ProofMode::GatewayAccounting);
+        first.accounting(&record(START, "a", NOW), NOW).unwrap();
+        let imei: Imei = "490154203237518".parse().unwrap();
+        let both = first.prove(NOW, source(), Some(&imsi(1)), Some(&imei)).unwrap();
+        assert_eq!(both, Proof { source: source(), imsi: Some(imsi(1)), imei: Some(imei.clone()) });
+        drop(first);
+        let second = prover(&path, ProofMode::GatewayAccounting);
+        let v6 = "2001:db8:0:7::99".parse().unwrap();
+        assert_eq!(second.prove(NOW + 1, v6, Some(&imsi(1)), None), Err(Denial::FeedSilent));
+        second.accounting(&record(STOP, "unknown", NOW), NOW + 1).unwrap();
+        assert!(second.prove(NOW + 1, v6, None, Some(&imei)).is_ok());
+        assert_eq!(second.prove(NOW + 1, v6, Some(&imsi(2)), Some(&imei)), Err(Denial::OtherImsi));
+        second.accounting(&record(STOP, "a", NOW + 2), NOW + 2).unwrap();
+        drop(second);
+        let third = prover(&path, ProofMode::GatewayAccounting);
+        third.accounting(&record(ON, "", NOW - 10), NOW + 3).unwrap();
+        assert_eq!(third.prove(NOW + 3, source(), Some(&imsi(1)), None), Err(Denial::NoSession));
+    }
+
+    #[test]
+    fn a_stop_holds_though_it_cannot_be_written_and_is_asked_for_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("db");
+        let prover = prover(&path, ProofMode::GatewayAccounting);
+        prover.accounting(&record(START, "a", NOW), NOW).unwrap();
+        let other = rusqlite::Connection::open(&path).unwrap();
+        other.execute_batch("ALTER TABLE gateway_session RENAME TO away").unwrap();
+        assert!(prover.accounting(&record(STOP, "a", NOW + 1), NOW + 1).is_err(), "not acknowledged");
+        assert_eq!(prover.prove(NOW + 1, source(), Some(&imsi(1)), None), Err(Denial::NoSession));
+        other.execute_batch("ALTER TABLE away RENAME TO gateway_session").unwrap();
+        assert!(prover.accounting(&record(STOP, "a", NOW + 1), NOW + 2).is_ok());
+        assert!(prover.store.gateway_sessions().unwrap().is_empty());
+    }
+
+    #[test]
+    fn trusted_networks_are_believed_and_others_are_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let networks = vec!["10.64.0.0/16".parse().unwrap()];
+        let prover = prover(&dir.path().join("db"), ProofMode::TrustedPrefix(networks));
+        let mapped = "::ffff:10.64.0.2".parse().unwrap();
+        let proof = prover.prove(NOW, mapped, Some(&imsi(1)), None).unwrap();
+        assert_eq!(proof, Proof { source: source(), imsi: Some(imsi(1)), imei: None });
+        let outside = "10.65.0.2".parse().unwrap();
+        assert_eq!(prover.prove(NOW, outside, Some(&imsi(1)), None), Err(Denial::UntrustedNetwork));
+    }
+
+    #[test]
+    fn records_of_no_use_are_acknowledged() {
+        let dir = tempfile::tempdir().unwrap();
+        let prover = prover(&dir.path().join("db"), ProofMode::GatewayAccounting);
+        for useless in [
+            record(99, "a", NOW),
+            record(START, "", NOW),
+            FeedRecord { imsi: None, ..record(START, "a", NOW) },
+            FeedRecord { ipv4: None, ipv6_prefix: None, ..record(START, "a", NOW) },
+            FeedRecord {
+                ipv4: None,
+                ipv6_prefix: Some(("::".parse().unwrap(), 129)),
+                ..record(START, "a", NOW)
+            },
+        ] {
+            assert!(prover.accounting(&useless, NOW).is_ok());
+        }
+        assert!(prover.store.gateway_sessions().unwrap().is_empty());
+        assert!(locked(&prover.table).is_empty());
+    }
+}

@@ -1,0 +1,189 @@
+//! What the portal decides, free of HTTP and sockets: the way of a request from octets to an issue request, and
+//! what each failure means for the device (a reason) and for the operator (a detail).
+
+use std::{net::IpAddr, time::Duration};
+
+use provisioning::{
+    identity::Mac,
+    message::{Credential, CredentialRequest, Reason, Refusal},
+    xml::{self, Document, XmlError},
+};
+
+use crate::{
+    credential::{IssueError, IssueRequest},
+    gateway::{Denial, Proof},
+};
+
+/// Why a request is not served.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Rejection {
+    /// What the device is told.
+    pub reason: Reason,
+    /// When it may try again, where that can help.
+    pub retry_after: Option<Duration>,
+    /// Stable code for the operator.
+    pub detail: &'static str,
+}
+
+/// What goes back to the device.
+#[derive(Debug)]
+pub struct Answer {
+    /// HTTP status.
+    pub status: u16,
+    /// `Retry-After`, whole seconds.
+    pub retry_after_secs: Option<u64>,
+    /// The message; none only if not even a refusal could be written.
+    pub body: Option<Document>,
+}
+
+/// The database is away, the disk is full: somebody has to look.
+const FAILURE_RETRY: Duration = Duration::from_secs(30);
+
+impl Rejection {
+    /// The body is no message; `detail` says how.
+    pub fn unreadable(detail: &'static str) -> Self {
+        Self { reason: Reason::BadRequest, retry_after: None, detail }
+    }
+
+    /// The device asks too often.
+    pub fn too_often(wait: Duration) -> Self {
+        Self { reason: Reason::RateLimited, retry_after: Some(wait), detail: "request-rate" }
+    }
+
+    /// The portal itself failed; `detail` says where.
+    pub fn failed(detail: &'static str) -> Self {
+        Self { reason: Reason::TemporarilyUnavailable, retry_after: Some(FAILURE_RETRY), detail }
+    }
+}
+
+impl From<XmlError> for Rejection {
+    fn from(error: XmlError) -> Self {
+        Self::unreadable(error.code())
+    }
+}
+
+impl From<Denial> for Rejection {
+    fn from(denial: Denial) -> Self {
+        Self { reason: denial.reason(), retry_after: denial.retry_after(), detail: denial.detail() }
+    }
+}
+
+impl From<&IssueError> for Rejection {
+    fn from(error: &IssueError) -> Self {
+        Self::failed(match error {
+            IssueError::NoIdentifier => "no-identifier",
+            IssueError::Clock { .. } => "clock",
+            IssueError::Random(_) => "random",
+            IssueError::Keys => "keys",
+            IssueError::Store(_) => "store",
+        })
+    }
+}
+
+/// Reads a body.
+pub fn read(body: &[u8]) -> Result<CredentialRequest, Rejection> {
+    let request = xml::decode_request(body)?;
+    // A card that does not know its address; a credential bound to it would be everybody's.
+    if request.mac == Mac([0; 6]) { Err(Rejection::unreadable("mac-zero")) } else { Ok(request) }
+}
+
+/// What may be issued: to proved identifiers only. A claim that nobody vouches for goes no further.
+pub fn admit(request: &CredentialRequest, proof: Proof) -> Result<IssueRequest, Rejection> {
+    if proof.imsi.is_none() && proof.imei.is_none() {
+        return Err(Rejection::from(Denial::ImeiUnknown));
+    }
+    let source: IpAddr = proof.source;
+    Ok(IssueRequest {
+        imsi: proof.imsi,
+        imei: proof.imei,
+        mac: request.mac,
+        lifetime: None,
+        source: Some(source),
+    })
+}
+
+/// The credential as message. If it cannot be written it must not be served: the device would not read it either.
+pub fn grant(credential: &Credential) -> Result<Answer, Rejection> {
+    let body = xml::encode_credential(credential).map_err(|_| Rejection::failed("encode"))?;
+    Ok(Answer { status: 200, retry_after_secs: None, body: Some(body) })
+}
+
+/// The refusal as message.
+pub fn refuse(rejection: &Rejection) -> Answer {
+    let retry_after_secs = rejection
+        .retry_after
+        .map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
+        .map(|s| s.max(1));
+    let retry_after = retry_after_secs.map(Duration::from_secs);
+    let refusal = Refusal { reason: rejection.reason, retry_after };
+    Answer {
+        status: rejection.reason.http_status(),
+        retry_after_secs,
+        body: xml::encode_refusal(&refusal).ok(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use provisioning::message::Trigger;
+
+    use super::*;
+
+    fn request() -> CredentialRequest {
+        CredentialRequest {
+            imsi: Some("001010123456789".parse().unwrap()),
+            imei: Some("490154203237518".parse().unwrap()),
+            mac: Mac([2, 0, 0, 0, 0, 1]),
+            trigger: Trigger::Attach,
+            agent: "test/1".to_owned(),
+        }
+    }
+
+    #[test]
+    fn only_what_is_proved_is_issued_to() {
+        let request = request();
+        let source = IpAddr::from([10, 64, 0, 2]);
+        let admitted = admit(&request, Proof { source, imsi: request.imsi.clone(), imei: None }).unwrap();
+        assert_eq!((admitted.imsi, admitted.imei), (request.imsi.clone(), None));
+        assert_eq!((admitted.mac, admitted.source), (request.mac, Some(source)));
+        let nothing = admit(&request, Proof { source, imsi: None, imei: None }).unwrap_err();
+        assert_eq!(nothing.reason, Reason::IdentityMismatch);
+    }
+
+    #[test]
+    fn a_card_without_address_gets_nothing() {
+        let zero = CredentialRequest { mac: Mac([0; 6]), ..request() };
+        let body = xml::encode_request(&zero).unwrap();
+        assert_eq!(read(body.as_bytes()), Err(Rejection::unreadable("mac-zero")));
+        let body = xml::encode_request(&request()).unwrap();
+        assert_eq!(read(body.as_bytes()), Ok(request()));
+        assert_eq!(read(b"<a/>"), Err(Rejection::unreadable("wrong-root")));
+    }
+
+    #[test]
+    fn header_and_body_of_a_refusal_say_the_same() {
+        for (rejection, status, retry) in [
+            (Rejection::from(Denial::FeedSilent), 503, Some(30)),
+            (Rejection::from(Denial::NoSession), 503, Some(5)),
+            (Rejection::from(Denial::OtherImsi), 403, None),
+            (Rejection::too_often(Duration::from_millis(1200)), 429, Some(2)),
+            (Rejection::too_often(Duration::ZERO), 429, Some(1)),
+            (Rejection::unreadable("x"), 400, None),
+            (Rejection::failed("store"), 503, Some(30)),
+        ] {
+            let answer = refuse(&rejection);
+            assert_eq!((answer.status, answer.retry_after_secs), (status, retry));
+            let read = xml::decode_refusal(answer.body.unwrap().as_bytes()).unwrap();
+            assert_eq!(
+                read,
+                Refusal { reason: rejection.reason, retry_after: retry.map(Duration::from_secs) }
+            );
+        }
+    }
+
+    #[test]
+    fn the_device_does_not_learn_the_detail() {
+        let body = refuse(&Rejection::from(Denial::OtherImei)).body.unwrap();
+        assert!(!body.as_str().contains("imei"));
+    }
+}

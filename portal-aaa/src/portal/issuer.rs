@@ -1,0 +1,17 @@
+//! What the portal asks the credential maker for.
+
+use provisioning::message::Credential;
+
+use crate::credential::{Authority, IssueError, IssueRequest, system_random};
+
+/// Makes a credential and records it. Blocks on the database.
+pub trait Issuer: Send + Sync + 'static {
+    /// `now` is seconds since 1970. When it returns `Ok` the record is on disk.
+    fn issue(&self, now: u64, request: &IssueRequest) -> Result<Credential, IssueError>;
+}
+
+impl Issuer for Authority {
+    fn issue(&self, now: u64, request: &IssueRequest) -> Result<Credential, IssueError> {
+        Authority::issue(self, now, request, &mut system_random)
+    }
+}

@@ -1,0 +1,236 @@
+//! The listeners as a network sees them: what is answered, what is dropped, what is on disk when it is acknowledged.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::indexing_slicing, reason = "tests may assume")]
+
+mod common;
+
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
+    path::Path,
+    time::Duration,
+};
+
+use common::{GATEWAY_SECRET, NAS_SECRET, World};
+use portal_aaa::{server::drops::Why, store::ClientKind};
+use radius::{AttributeType as A, Builder, Code, Packet, Vendor, check_reply, tgpp};
+use rusqlite::Connection;
+
+/// An answer on loopback takes microseconds; a busy machine gets this long.
+const PATIENCE: Duration = Duration::from_secs(10);
+/// Nothing came, so nothing will.
+const SILENCE: Duration = Duration::from_millis(500);
+/// EAP-Response/Identity "anonymous@operator.example".
+const IDENTITY: &[u8] = b"\x02\x01\x00\x1f\x01anonymous@operator.example";
+
+/// A RADIUS client with one socket.
+struct Peer {
+    socket: UdpSocket,
+}
+
+impl Peer {
+    fn new(own: Ipv4Addr, server: SocketAddr) -> Self {
+        let socket = UdpSocket::bind((own, 0)).unwrap();
+        socket.connect(server).unwrap();
+        Self { socket }
+    }
+
+    fn send(&self, request: &[u8]) {
+        self.socket.send(request).unwrap();
+    }
+
+    fn receive(&self, within: Duration) -> Option<Vec<u8>> {
+        self.socket.set_read_timeout(Some(within)).unwrap();
+        let mut buffer = vec![0; 4096];
+        let size = self.socket.recv(&mut buffer).ok()?;
+        buffer.truncate(size);
+        Some(buffer)
+    }
+
+    /// The code of the answer, whose authenticators are checked.
+    fn ask(&self, request: &[u8], secret: &str) -> Code {
+        self.send(request);
+        let answer = self.receive(PATIENCE).expect("an answer");
+        let (reply, request) = (Packet::parse(&answer).unwrap(), Packet::parse(request).unwrap());
+        check_reply(&reply, &request, secret.as_bytes()).unwrap();
+        reply.code()
+    }
+
+    /// Nothing comes back; the server counts it.
+    fn assert_dropped(&self, world: &World, request: &[u8], why: Why) {
+        let before = world.running.drops().total(why);
+        self.send(request);
+        assert_eq!(self.receive(SILENCE), None, "{}", why.code());
+        assert_eq!(world.running.drops().total(why), before + 1, "{}", why.code());
+    }
+}
+
+fn nas(world: &World) -> Peer {
+    Peer::new(Ipv4Addr::LOCALHOST, world.running.address())
+}
+
+fn reporter(world: &World) -> Peer {
+    Peer::new(Ipv4Addr::LOCALHOST, world.running.accounting_address())
+}
+
+fn identity(identifier: u8) -> Vec<u8> {
+    Builder::access_request(identifier, [identifier; 16]).eap(IDENTITY).finish(NAS_SECRET.as_bytes()).unwrap()
+}
+
+fn stop(identifier: u8, session: &str, delay: u32) -> Vec<u8> {
+    Builder::accounting_request(identifier)
+        .integer(A::ACCT_STATUS_TYPE, 2)
+        .text(A::ACCT_SESSION_ID, session)
+        .text(A::USER_NAME, "token@operator.example")
+        .integer(A::ACCT_SESSION_TIME, 60)
+        .integer(A::ACCT_DELAY_TIME, delay)
+        .finish(NAS_SECRET.as_bytes())
+        .unwrap()
+}
+
+fn rows(database: &Path) -> u32 {
+    let database = Connection::open(database).unwrap();
+    database.query_row("SELECT count(*) FROM accounting", [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn a_login_begins_with_a_challenge_and_a_repetition_gets_the_same() {
+    let world = World::start();
+    let peer = nas(&world);
+    let request = identity(1);
+    assert_eq!(peer.ask(&request, NAS_SECRET), Code::ACCESS_CHALLENGE);
+    peer.send(&request);
+    let first = peer.receive(PATIENCE).unwrap();
+    peer.send(&request);
+    assert_eq!(peer.receive(PATIENCE), Some(first.clone()), "State and all");
+    peer.send(&identity(2));
+    assert_ne!(peer.receive(PATIENCE), Some(first));
+}
+
+#[test]
+fn what_proves_nothing_is_dropped_silently() {
+    let world = World::start();
+    let peer = nas(&world);
+    let good = identity(1);
+    // Message-Authenticator stands first and takes 18 octets.
+    let mut bare = [&good[..20], &good[38..]].concat();
+    bare[3] -= 18;
+    peer.assert_dropped(&world, &bare, Why::Unproved);
+    let mut forged = good.clone();
+    *forged.last_mut().unwrap() ^= 1;
+    peer.assert_dropped(&world, &forged, Why::Forged);
+    peer.assert_dropped(&world, &good[..30], Why::Malformed);
+    peer.assert_dropped(&world, &stop(1, "x", 0), Why::Malformed);
+    let stranger = Peer::new(Ipv4Addr::new(127, 0, 0, 9), world.running.address());
+    stranger.assert_dropped(&world, &good, Why::UnknownClient);
+    assert_eq!(peer.ask(&good, NAS_SECRET), Code::ACCESS_CHALLENGE);
+}
+
+#[test]
+fn what_is_no_eap_is_rejected_and_an_unknown_state_too() {
+    let world = World::start();
+    let peer = nas(&world);
+    let secret = NAS_SECRET.as_bytes();
+    let pap = Builder::access_request(1, [1; 16]).text(A::USER_NAME, "x").finish(secret).unwrap();
+    assert_eq!(peer.ask(&pap, NAS_SECRET), Code::ACCESS_REJECT);
+    let lost = Builder::access_request(2, [2; 16]).attribute(A::STATE, &[7; 16]).eap(IDENTITY);
+    assert_eq!(peer.ask(&lost.finish(secret).unwrap(), NAS_SECRET), Code::ACCESS_REJECT);
+}
+
+#[test]
+fn status_server_is_answered_on_both_ports() {
+    let world = World::start();
+    let request = Builder::status_server(1, [5; 16]).finish(NAS_SECRET.as_bytes()).unwrap();
+    assert_eq!(nas(&world).ask(&request, NAS_SECRET), Code::ACCESS_ACCEPT);
+    assert_eq!(reporter(&world).ask(&request, NAS_SECRET), Code::ACCOUNTING_RESPONSE);
+}
+
+#[test]
+fn a_client_added_while_serving_is_served() {
+    let world = World::start();
+    let own = Ipv4Addr::new(127, 0, 0, 2);
+    let peer = Peer::new(own, world.running.address());
+    let request = Builder::status_server(1, [5; 16]).finish(b"new secret").unwrap();
+    peer.assert_dropped(&world, &request, Why::UnknownClient);
+    world.add_client("ap-2", ClientKind::Nas, IpAddr::V4(own), "new secret");
+    let answered = (0..20).any(|_| {
+        peer.send(&request);
+        peer.receive(SILENCE).is_some()
+    });
+    assert!(answered, "within ten seconds");
+}
+
+#[test]
+fn accounting_is_on_disk_when_acknowledged_and_once() {
+    let world = World::start();
+    let peer = reporter(&world);
+    assert_eq!(peer.ask(&stop(1, "session-1", 0), NAS_SECRET), Code::ACCOUNTING_RESPONSE);
+    assert_eq!(rows(&world.path("portal-aaa.db")), 1);
+    assert_eq!(peer.ask(&stop(1, "session-1", 0), NAS_SECRET), Code::ACCOUNTING_RESPONSE);
+    // A repetition with Acct-Delay-Time has another identifier and authenticator (RFC 2866 §5.2).
+    assert_eq!(peer.ask(&stop(2, "session-1", 1), NAS_SECRET), Code::ACCOUNTING_RESPONSE);
+    assert_eq!(rows(&world.path("portal-aaa.db")), 1);
+    assert_eq!(peer.ask(&stop(3, "session-2", 0), NAS_SECRET), Code::ACCOUNTING_RESPONSE);
+    assert_eq!(rows(&world.path("portal-aaa.db")), 2);
+    let mut forged = stop(4, "session-3", 0);
+    *forged.last_mut().unwrap() ^= 1;
+    peer.assert_dropped(&world, &forged, Why::Forged);
+}
+
+#[test]
+fn a_locked_database_delays_accounting_and_not_logins() {
+    let world = World::start();
+    let lock = Connection::open(world.path("portal-aaa.db")).unwrap();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let peer = reporter(&world);
+    let report = stop(1, "session-1", 0);
+    peer.send(&report);
+    assert_eq!(peer.receive(SILENCE), None, "not on disk, so not acknowledged");
+    assert_eq!(nas(&world).ask(&identity(1), NAS_SECRET), Code::ACCESS_CHALLENGE);
+    lock.execute_batch("ROLLBACK").unwrap();
+    assert_eq!(peer.ask(&report, NAS_SECRET), Code::ACCOUNTING_RESPONSE);
+    assert_eq!(rows(&world.path("portal-aaa.db")), 1);
+}
+
+#[test]
+fn a_packet_gateway_tells_whose_address_it_is() {
+    let world = World::start();
+    let address = [10, 64, 0, 2];
+    let report = |identifier, status| {
+        Builder::accounting_request(identifier)
+            .integer(A::ACCT_STATUS_TYPE, status)
+            .text(A::ACCT_SESSION_ID, "0a40000100000001")
+            .attribute(A::FRAMED_IP_ADDRESS, &address)
+            .vendor(Vendor::TGPP, tgpp::IMSI, b"001010123456789")
+            .vendor(Vendor::TGPP, tgpp::IMEISV, b"4901542032375101")
+            .finish(GATEWAY_SECRET.as_bytes())
+            .unwrap()
+    };
+    let imsi = "001010123456789".parse().unwrap();
+    let proved = || world.prover.prove(world.clock.now().unix, address.into(), Some(&imsi), None).is_ok();
+    assert!(!proved());
+    let peer = reporter(&world);
+    assert_eq!(peer.ask(&report(1, 1), GATEWAY_SECRET), Code::ACCOUNTING_RESPONSE);
+    assert!(proved(), "as soon as it is acknowledged");
+    assert_eq!(peer.ask(&report(2, 2), GATEWAY_SECRET), Code::ACCOUNTING_RESPONSE);
+    assert!(!proved());
+    assert_eq!(rows(&world.path("portal-aaa.db")), 2);
+}
+
+#[test]
+fn what_was_received_is_written_before_the_listeners_are_gone() {
+    let world = World::start();
+    let peer = reporter(&world);
+    let database = world.path("portal-aaa.db");
+    let lock = Connection::open(&database).unwrap();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    peer.send(&stop(1, "session-1", 0));
+    assert_eq!(peer.receive(SILENCE), None, "waits for the database");
+    std::thread::scope(|scope| {
+        // Only this field moves: the directory of the world stays.
+        let stopping = scope.spawn(|| world.running.stop());
+        lock.execute_batch("ROLLBACK").unwrap();
+        stopping.join().unwrap();
+    });
+    assert_eq!(rows(&database), 1);
+    assert!(peer.receive(PATIENCE).is_some());
+}
