@@ -1,1 +1,8 @@
-fn main() {}
+//! portal-aaa: everything is in the library.
+#![forbid(unsafe_code)]
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    portal_aaa::cli::main()
+}

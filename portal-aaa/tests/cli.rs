@@ -326,7 +326,7 @@ fn clients_are_added_and_changed_and_their_secrets_sealed() {
     assert!(add("nas", "ap-3", "10.7.0.1/24", &[]).badly(2).contains("address/bits"));
     assert!(add("nas", "a b", "10.7.0.0/24", &[]).badly(2).contains("a name has"));
     add("nas", "ap-3", "10.7.0.0/24", &["--secret", SECRET, "--message-authenticator", "off"]).badly(2);
-    assert_eq!(installation.holding(&[SECRET, "testing123"]), [PathBuf::new(); 0]);
+    assert_eq!(installation.holding(&[SECRET, "testing123"]), Vec::<PathBuf>::new());
 
     let mut command =
         installation.command(&["nas", "add", "piped", "--network", "10.6.0.0/24", "--secret", "-"]);
@@ -455,7 +455,7 @@ fn serve_tells_when_it_is_ready_lets_others_work_and_stops_cleanly() {
     installation.run(&["check"]).well();
     // Now, with what is not yet moved from the write-ahead log.
     assert!(installation.path("portal-aaa.db-wal").exists());
-    assert_eq!(installation.holding(&[IMSI, IMEI, password, SECRET]), [PathBuf::new(); 0]);
+    assert_eq!(installation.holding(&[IMSI, IMEI, password, SECRET]), Vec::<PathBuf>::new());
     assert!(
         !installation.holding(&[issued["username"].as_str().unwrap()]).is_empty(),
         "the look itself works"
@@ -465,7 +465,7 @@ fn serve_tells_when_it_is_ready_lets_others_work_and_stops_cleanly() {
     assert!(told().contains("STOPPING=1"));
     serving.event("stopped");
     assert!(serving.child.wait().unwrap().success());
-    assert_eq!(installation.holding(&[IMSI, IMEI, password, SECRET]), [PathBuf::new(); 0]);
+    assert_eq!(installation.holding(&[IMSI, IMEI, password, SECRET]), Vec::<PathBuf>::new());
 }
 
 #[test]

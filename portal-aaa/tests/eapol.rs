@@ -144,7 +144,11 @@ fn what_is_wrong_is_rejected_within_two_seconds() {
             assert_rejected(&world, "wrong-mac", &Attempt { station: OTHER_STATION, ..of(&good) });
             assert_rejected(&world, "expired", &of(&expired));
             assert_rejected(&world, "revoked", &of(&revoked));
-            assert_rejected(&world, "bad-token", &Attempt { username: "nobody@operator.example", ..of(&good) });
+            assert_rejected(
+                &world,
+                "bad-token",
+                &Attempt { username: "nobody@operator.example", ..of(&good) },
+            );
         }
         assert!(Attempt::of(&good, method).run(&world).0, "the same server accepts what is right");
     }

@@ -5,7 +5,7 @@
 mod common;
 
 use std::{
-    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     path::Path,
     time::Duration,
 };
@@ -28,8 +28,8 @@ struct Peer {
 }
 
 impl Peer {
-    fn new(own: Ipv4Addr, server: SocketAddr) -> Self {
-        let socket = UdpSocket::bind((own, 0)).unwrap();
+    fn new(own: impl Into<IpAddr>, server: SocketAddr) -> Self {
+        let socket = UdpSocket::bind((own.into(), 0)).unwrap();
         socket.connect(server).unwrap();
         Self { socket }
     }
@@ -53,6 +53,14 @@ impl Peer {
         let (reply, request) = (Packet::parse(&answer).unwrap(), Packet::parse(request).unwrap());
         check_reply(&reply, &request, secret.as_bytes()).unwrap();
         reply.code()
+    }
+
+    /// The client table is read again within a second.
+    fn is_answered_soon(&self, request: &[u8]) -> bool {
+        (0..20).any(|_| {
+            self.send(request);
+            self.receive(SILENCE).is_some()
+        })
     }
 
     /// Nothing comes back; the server counts it.
@@ -145,6 +153,19 @@ fn status_server_is_answered_on_both_ports() {
 }
 
 #[test]
+fn one_socket_serves_ipv4_and_ipv6() {
+    let world = World::listening(Ipv6Addr::UNSPECIFIED.into());
+    let port = world.running.address().port();
+    let request = Builder::status_server(1, [5; 16]).finish(NAS_SECRET.as_bytes()).unwrap();
+    let v4 = Peer::new(Ipv4Addr::LOCALHOST, SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    assert_eq!(v4.ask(&request, NAS_SECRET), Code::ACCESS_ACCEPT, "the client is known as 127.0.0.1");
+    let v6 = Peer::new(Ipv6Addr::LOCALHOST, SocketAddr::from((Ipv6Addr::LOCALHOST, port)));
+    v6.assert_dropped(&world, &request, Why::UnknownClient);
+    world.add_client("ap-6", ClientKind::Nas, Ipv6Addr::LOCALHOST.into(), NAS_SECRET);
+    assert!(v6.is_answered_soon(&request));
+}
+
+#[test]
 fn a_client_added_while_serving_is_served() {
     let world = World::start();
     let own = Ipv4Addr::new(127, 0, 0, 2);
@@ -152,11 +173,7 @@ fn a_client_added_while_serving_is_served() {
     let request = Builder::status_server(1, [5; 16]).finish(b"new secret").unwrap();
     peer.assert_dropped(&world, &request, Why::UnknownClient);
     world.add_client("ap-2", ClientKind::Nas, IpAddr::V4(own), "new secret");
-    let answered = (0..20).any(|_| {
-        peer.send(&request);
-        peer.receive(SILENCE).is_some()
-    });
-    assert!(answered, "within ten seconds");
+    assert!(peer.is_answered_soon(&request));
 }
 
 #[test]

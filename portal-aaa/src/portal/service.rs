@@ -61,8 +61,10 @@ impl Portal {
         let body = self.body(http).await?;
         self.within_rate(source)?;
         let request = &*seen.insert(read(&body)?);
+        log_step("request-received", source, request);
         let now = self.clock.now().unix;
         let proof = self.prover.prove(now, source, request.imsi.as_ref(), request.imei.as_ref())?;
+        log_step("identity-proved", source, request);
         let credential = self.issue(admit(request, proof)?).await?;
         Ok((grant(&credential)?, credential))
     }
@@ -150,7 +152,18 @@ fn respond(answer: Answer) -> Response<Body> {
     response
 }
 
-/// Identifiers print masked by their own types.
+/// The steps of a request that comes to something (patent FIG. 2, 56). Identifiers print masked by their own types.
+fn log_step(event: &'static str, source: IpAddr, request: &CredentialRequest) {
+    tracing::info!(
+        event,
+        %source,
+        mac = %request.mac,
+        imsi = request.imsi.as_ref().map(tracing::field::display),
+        imei = request.imei.as_ref().map(tracing::field::display),
+        trigger = ?request.trigger,
+    );
+}
+
 fn log_refused(source: IpAddr, request: Option<&CredentialRequest>, rejection: &Rejection) {
     tracing::warn!(
         event = "credential-refused",

@@ -77,6 +77,11 @@ impl io::Write for Log {
 impl World {
     /// Starts everything, with one access point and one packet gateway on loopback.
     pub(crate) fn start() -> Self {
+        Self::listening(Ipv4Addr::LOCALHOST.into())
+    }
+
+    /// The same, listening elsewhere.
+    pub(crate) fn listening(address: IpAddr) -> Self {
         static SUBSCRIBER: Once = Once::new();
         SUBSCRIBER.call_once(|| tracing_subscriber::fmt().with_ansi(false).with_writer(|| Log).init());
         let directory = tempfile::tempdir().unwrap();
@@ -90,15 +95,15 @@ impl World {
             Arc::new(Authority::new(Arc::clone(&keys), Arc::clone(&store), terms(ca_pem), now).unwrap());
         let proof = ProofSettings { mode: ProofMode::GatewayAccounting, max_silence_secs: 300 };
         let prover = Arc::new(Prover::new(proof, Arc::clone(&keys), Arc::clone(&store), now).unwrap());
-        let loopback = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let listen = SocketAddr::from((address, 0));
         for (name, kind, secret) in
             [("ap-1", ClientKind::Nas, NAS_SECRET), ("pgw-1", ClientKind::Gateway, GATEWAY_SECRET)]
         {
             store.put_client(&client(&keys, name, kind, Ipv4Addr::LOCALHOST.into(), secret)).unwrap();
         }
         let settings = Settings {
-            listen: loopback,
-            accounting_listen: loopback,
+            listen,
+            accounting_listen: listen,
             certificate: path("aaa.pem"),
             key: path("aaa.key"),
         };
@@ -142,7 +147,7 @@ fn client(keys: &Keys, name: &str, kind: ClientKind, network: IpAddr, secret: &s
         name: name.to_owned(),
         kind,
         network,
-        prefix: 32,
+        prefix: if network.is_ipv4() { 32 } else { 128 },
         secret: keys.seal_secret(kind, name, secret.as_bytes()).unwrap(),
         message_authenticator: MessageAuthenticator::Require,
     }

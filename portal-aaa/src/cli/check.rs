@@ -1,0 +1,131 @@
+//! `portal-aaa check`: everything that can be known to be wrong before a device finds out, each with its remedy.
+//!
+//! Exit status 1 when devices or logins will be refused for it; what is merely not set up yet is a note.
+
+use std::{io::Write, path::Path, process::ExitCode, time::Duration};
+
+use anyhow::Result;
+
+use super::{Config, installation::open_store};
+use crate::{
+    config::Settings,
+    credential::{self, Keys},
+    gateway::ProofMode,
+    server::clock::Clock,
+    store::{ClientKind, Store as _, sqlite::SqliteStore},
+};
+
+mod certificate;
+
+/// What was found.
+#[derive(Default)]
+pub(super) struct Findings {
+    lines: Vec<String>,
+    problems: usize,
+}
+
+impl Findings {
+    fn good(&mut self, what: impl Into<String>) {
+        self.lines.push(format!("ok       {}", what.into()));
+    }
+
+    fn note(&mut self, what: impl AsRef<str>, remedy: impl AsRef<str>) {
+        self.lines.push(format!("note     {}\n         → {}", what.as_ref(), remedy.as_ref()));
+    }
+
+    fn problem(&mut self, what: impl AsRef<str>, remedy: impl AsRef<str>) {
+        self.problems += 1;
+        self.lines.push(format!("PROBLEM  {}\n         → {}", what.as_ref(), remedy.as_ref()));
+    }
+}
+
+pub(super) fn run(config: &Config, out: &mut dyn Write) -> Result<ExitCode> {
+    let mut findings = Findings::default();
+    match Settings::load(&config.path) {
+        Ok(settings) => {
+            findings.good(format!("configuration {}", config.path.display()));
+            let now = Duration::from_secs(Clock::start().now().unix);
+            installation(&config.path, &settings, now, &mut findings);
+        }
+        Err(error) => findings.problem(
+            format!("the configuration cannot be used\n{error}"),
+            "correct the file; the one that `portal-aaa init` writes explains each key",
+        ),
+    }
+    for line in &findings.lines {
+        writeln!(out, "{line}")?;
+    }
+    Ok(match findings.problems {
+        0 => ExitCode::SUCCESS,
+        _ => ExitCode::FAILURE,
+    })
+}
+
+fn installation(config: &Path, settings: &Settings, now: Duration, findings: &mut Findings) {
+    let keys = match credential::load(&settings.keys()) {
+        Ok(keys) => {
+            findings.good(format!("keys {}", settings.keys().display()));
+            Some(keys)
+        }
+        Err(error) => {
+            let remedy =
+                "every node of this realm needs the keys that `init` made once; restore them from your copy";
+            findings.problem(error.to_string(), remedy);
+            None
+        }
+    };
+    certificate::check(settings, now, findings);
+    match open_store(settings) {
+        Ok(store) => database(config, settings, &store, keys.as_ref(), findings),
+        Err(error) => {
+            findings.problem(format!("{error:#}"), "restore it from a copy, or make another with `init`")
+        }
+    }
+}
+
+fn database(
+    config: &Path,
+    settings: &Settings,
+    store: &SqliteStore,
+    keys: Option<&Keys>,
+    findings: &mut Findings,
+) {
+    let path = settings.database();
+    match store.verify() {
+        Ok(()) => findings.good(format!("database {}", path.display())),
+        Err(error) => findings
+            .problem(format!("{}: {error}", path.display()), "stop `serve` and restore it from a copy"),
+    }
+    let clients = match store.clients() {
+        Ok(clients) => clients,
+        Err(error) => {
+            return findings
+                .problem(error.to_string(), "add the client again with `nas add` or `gateway add`");
+        }
+    };
+    let count = |kind| clients.iter().filter(|client| client.kind == kind).count();
+    let (nas, gateways) = (count(ClientKind::Nas), count(ClientKind::Gateway));
+    findings.good(format!("clients: {nas} access points or controllers, {gateways} packet gateways"));
+    for client in &clients {
+        if keys.is_some_and(|keys| keys.open_secret(client).is_err()) {
+            let remedy = format!(
+                "the keys are not those it was added with; add {} again, or restore keys.toml",
+                client.name
+            );
+            findings.problem(format!("the secret of {} does not open", client.name), remedy);
+        }
+    }
+    if nas == 0 {
+        findings.note("no access point may ask for logins", add(config, "nas"));
+    }
+    if gateways == 0 && settings.proof.mode == ProofMode::GatewayAccounting {
+        findings.note(
+            "no packet gateway may report sessions, so no device gets a credential",
+            add(config, "gateway"),
+        );
+    }
+}
+
+fn add(config: &Path, what: &str) -> String {
+    format!("portal-aaa {what} add NAME --network ADDRESS/BITS --secret SECRET --config {}", config.display())
+}

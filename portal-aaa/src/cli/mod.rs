@@ -1,0 +1,103 @@
+//! The command line. Each command is a file; all but `init` begin by opening an [`installation`].
+//!
+//! What a command has to say goes to standard output, errors to standard error. Exit status: 0 done, 1 not done
+//! (or problems found by `check`), 2 wrong usage. Commands work while `serve` runs: they share the database.
+
+mod check;
+mod client;
+mod credential;
+mod init;
+mod installation;
+mod log;
+mod serve;
+mod tls;
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand};
+
+/// Credential portal and AAA server of wifi-offload.
+#[derive(Debug, Parser)]
+#[command(name = "portal-aaa", version, about, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Make keys, private CA, certificates, database and a commented configuration.
+    Init(init::Options),
+    /// Run portal and AAA until SIGTERM or SIGINT.
+    Serve(serve::Options),
+    /// Look over configuration, keys, certificates and database, and say what is wrong and what helps.
+    Check(Config),
+    /// Access points, controllers and WISPr gateways that may ask for logins.
+    #[command(subcommand)]
+    Nas(client::Nas),
+    /// Packet gateways whose accounting says whose address is whose.
+    #[command(subcommand)]
+    Gateway(client::Gateway),
+    /// Credentials of devices.
+    #[command(subcommand)]
+    Credential(credential::Command),
+}
+
+/// Which installation.
+#[derive(Debug, Args)]
+struct Config {
+    /// Configuration file that `init` wrote.
+    #[arg(long = "config", value_name = "FILE", default_value = "/var/lib/portal-aaa/portal-aaa.toml")]
+    path: PathBuf,
+}
+
+/// The program.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut out = io::stdout().lock();
+    match run(&cli.command, &mut out).and_then(|code| Ok(out.flush().map(|()| code)?)) {
+        Ok(code) => code,
+        // Whoever reads has read enough.
+        Err(error) if is_broken_pipe(&error) => ExitCode::SUCCESS,
+        Err(error) => {
+            // Nobody is left to be told when this fails too.
+            let _ = writeln!(io::stderr(), "portal-aaa: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: &Command, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Init(options) => init::run(options, out)?,
+        Command::Serve(options) => serve::run(options)?,
+        Command::Check(config) => return check::run(config, out),
+        Command::Nas(client::Nas::Add(options)) => client::add(crate::store::ClientKind::Nas, options, out)?,
+        Command::Gateway(client::Gateway::Add(options)) => {
+            client::add(crate::store::ClientKind::Gateway, options, out)?;
+        }
+        Command::Credential(credential::Command::Issue(options)) => credential::issue(options, out)?,
+        Command::Credential(credential::Command::Revoke(options)) => credential::revoke(options, out)?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

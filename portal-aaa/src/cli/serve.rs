@@ -1,0 +1,111 @@
+//! `portal-aaa serve`: puts the parts together, says when it is ready, and stops cleanly.
+
+use std::{io, net::SocketAddr, sync::Arc};
+
+use anyhow::{Context as _, Result};
+use clap::Args;
+use nix::sys::{
+    prctl,
+    resource::{Resource, setrlimit},
+};
+use sd_notify::NotifyState;
+use tokio::{
+    net::TcpListener,
+    runtime,
+    signal::unix::{Signal, SignalKind, signal},
+};
+
+use super::{Config, installation::Installation, log};
+use crate::{
+    gateway::Prover,
+    portal::{self, Portal},
+    server::{clock::Clock, radius},
+};
+
+/// The portal waits more than it computes; logins have threads of their own.
+const PORTAL_THREADS: usize = 2;
+
+#[derive(Debug, Args)]
+pub(super) struct Options {
+    /// How log lines on standard error look.
+    #[arg(long, value_enum, default_value_t = log::Format::Text)]
+    log_format: log::Format,
+    #[command(flatten)]
+    config: Config,
+}
+
+pub(super) fn run(options: &Options) -> Result<()> {
+    log::start(options.log_format);
+    // Before the first key is read.
+    no_core_dumps().context("core dumps cannot be switched off")?;
+    let clock = Clock::start();
+    let now = clock.now().unix;
+    let installation = Installation::open(&options.config.path)?;
+    let Installation { settings, keys, store } = &installation;
+    let authority = Arc::new(installation.authority(now)?);
+    let prover = Prover::new(settings.proof.clone(), Arc::clone(keys), store.clone(), now);
+    let prover = Arc::new(prover.context("the gateway sessions cannot be read")?);
+    let parts = radius::Parts {
+        store: store.clone(),
+        keys: Arc::clone(keys),
+        directory: authority.clone(),
+        feed: prover.clone(),
+        clock,
+    };
+    let radius_settings = radius::Settings {
+        listen: settings.radius.listen,
+        accounting_listen: settings.radius.accounting_listen,
+        certificate: settings.radius.certificate.clone(),
+        key: settings.radius.key.clone(),
+    };
+    let tls = portal::tls::load(&settings.portal.certificate, &settings.portal.key)
+        .context("the portal's certificate cannot be used")?;
+    let portal = Portal::new(prover, authority, clock, portal::Limits::default());
+
+    let tokio = runtime::Builder::new_multi_thread().worker_threads(PORTAL_THREADS).enable_all().build()?;
+    let radius = tokio.block_on(async {
+        // Both before READY, so that a stop that comes at once is a clean one.
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let listener = listen(settings.portal.listen).await?;
+        let radius = radius::spawn(&radius_settings, parts).context("the AAA cannot start")?;
+        tracing::info!(event = "portal-ready", address = %listener.local_addr()?, name = settings.portal.name);
+        notify(&[NotifyState::Ready]);
+        portal::serve(listener, tls, portal, stop(&mut terminate, &mut interrupt)).await;
+        anyhow::Ok(radius)
+    })?;
+    // Accounting that was received is written before this returns.
+    radius.stop();
+    tracing::info!(event = "stopped");
+    Ok(())
+}
+
+/// A crash must not leave keys and identifiers in a file; nor may another process of this user read them.
+fn no_core_dumps() -> nix::Result<()> {
+    setrlimit(Resource::RLIMIT_CORE, 0, 0)?;
+    prctl::set_dumpable(false)
+}
+
+async fn listen(address: SocketAddr) -> Result<TcpListener> {
+    TcpListener::bind(address).await.map_err(|error| match error.kind() {
+        io::ErrorKind::AddrInUse => {
+            anyhow::anyhow!("TCP {address} is taken by another program: stop it, or change [portal] listen")
+        }
+        _ => anyhow::Error::new(error).context(format!("the portal cannot listen on TCP {address}")),
+    })
+}
+
+async fn stop(terminate: &mut Signal, interrupt: &mut Signal) {
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!(event = "stopping");
+    notify(&[NotifyState::Stopping]);
+}
+
+/// Does nothing where no service manager asked for it.
+fn notify(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(event = "notify-failed", %error, "the service manager cannot be told");
+    }
+}

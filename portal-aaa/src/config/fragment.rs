@@ -1,0 +1,136 @@
+//! What may stand in the file, as it stands there. Defaults are here; [`super::template`] documents them.
+
+use std::{net::SocketAddr, path::PathBuf};
+
+use provisioning::message::{InnerMethod, OuterMethod, Policy};
+use serde::Deserialize;
+
+use super::Problem;
+use crate::{credential::Lifetime, gateway::Prefix};
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Fragment {
+    pub realm: String,
+    #[serde(default = "here")]
+    pub data_dir: PathBuf,
+    #[serde(default)]
+    pub portal: Portal,
+    #[serde(default)]
+    pub radius: Radius,
+    #[serde(default)]
+    pub proof: Proof,
+    #[serde(default)]
+    pub credential: Credential,
+    pub policy: Policy,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Portal {
+    pub listen: SocketAddr,
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    /// Else `portal.REALM`.
+    pub name: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Radius {
+    pub listen: SocketAddr,
+    pub accounting_listen: SocketAddr,
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+    /// Else `aaa.REALM`.
+    pub server_name: Option<String>,
+    pub ca: PathBuf,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Proof {
+    pub mode: Mode,
+    pub prefixes: Vec<Prefix>,
+    pub max_silence_secs: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Mode {
+    GatewayAccounting,
+    TrustedPrefix,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Credential {
+    pub lifetime: Lifetime,
+    pub mac: Mac,
+    pub outer: OuterMethod,
+    pub inner: InnerMethod,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Mac {
+    Permanent,
+    Unbound,
+}
+
+pub(super) fn parse(text: &str) -> Result<Fragment, Problem> {
+    toml::from_str(text).map_err(|error| Problem {
+        span: error.span(),
+        // Some messages of the parser are of two lines: what is wrong, and what was expected.
+        message: error.message().replace('\n', ", "),
+    })
+}
+
+fn here() -> PathBuf {
+    PathBuf::from(".")
+}
+
+fn any(port: u16) -> SocketAddr {
+    SocketAddr::from(([0, 0, 0, 0], port))
+}
+
+impl Default for Portal {
+    fn default() -> Self {
+        Self {
+            listen: any(8443),
+            certificate: "tls/portal.pem".into(),
+            key: "tls/portal.key".into(),
+            name: None,
+        }
+    }
+}
+
+impl Default for Radius {
+    fn default() -> Self {
+        Self {
+            listen: any(1812),
+            accounting_listen: any(1813),
+            certificate: "tls/aaa.pem".into(),
+            key: "tls/aaa.key".into(),
+            server_name: None,
+            ca: "tls/ca.pem".into(),
+        }
+    }
+}
+
+impl Default for Proof {
+    fn default() -> Self {
+        Self { mode: Mode::GatewayAccounting, prefixes: Vec::new(), max_silence_secs: 300 }
+    }
+}
+
+impl Default for Credential {
+    fn default() -> Self {
+        Self {
+            lifetime: Lifetime::Device,
+            mac: Mac::Permanent,
+            outer: OuterMethod::Peap,
+            inner: InnerMethod::Mschapv2,
+        }
+    }
+}

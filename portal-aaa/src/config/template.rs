@@ -1,0 +1,127 @@
+//! The commented file that `portal-aaa init` writes: each key with its meaning, unit, default and consequence.
+
+use std::net::{IpAddr, SocketAddr};
+
+/// What `init` was told.
+#[derive(Debug, Clone)]
+pub struct Seed {
+    /// Realm.
+    pub realm: String,
+    /// Address that everything listens on.
+    pub listen: IpAddr,
+    /// Port of the portal.
+    pub portal_port: u16,
+    /// Port of Access-Requests.
+    pub radius_port: u16,
+    /// Port of Accounting-Requests.
+    pub accounting_port: u16,
+    /// Portal's name.
+    pub portal_name: String,
+    /// AAA's name.
+    pub aaa_name: String,
+}
+
+/// The text.
+pub fn template(seed: &Seed) -> String {
+    let at = |port| SocketAddr::new(seed.listen, port).to_string();
+    let Seed { realm, portal_name, aaa_name, .. } = seed;
+    let (portal, radius, accounting) = (at(seed.portal_port), at(seed.radius_port), at(seed.accounting_port));
+    format!(
+        r#"# Configuration of portal-aaa. `portal-aaa check --config THIS-FILE` says whether it is right, and where not.
+# A key that is left out has the default named with it; an unknown key is an error. `serve` reads the file at its
+# start only: restart it after a change. Access points and packet gateways are not here but in the database:
+# `portal-aaa nas add` and `portal-aaa gateway add`, which take effect within a second.
+
+# What stands after the @ of every username: a domain name of yours, so that others can route by it. No default.
+# Usernames are sealed to it: after a change no credential issued before can log on.
+realm = "{realm}"
+
+# Folder with the database (portal-aaa.db), the keys (keys.toml) and tls/, relative to this file. Default ".".
+data_dir = "."
+
+
+# The HTTPS service that gives credentials to devices. Only the packet gateway's side of the network should reach it.
+[portal]
+# Address and port, TCP. [ADDRESS]:PORT for IPv6. Default "0.0.0.0:8443".
+listen = "{portal}"
+# Certificate chain (leaf first) and private key, PEM, relative to data_dir.
+# Defaults "tls/portal.pem" and "tls/portal.key". Devices refuse a certificate that does not carry `name`.
+certificate = "tls/portal.pem"
+key = "tls/portal.key"
+# The DNS name that devices connect to. Default portal.REALM.
+name = "{portal_name}"
+
+
+# The AAA: answers logins that access points pass on, and takes accounting.
+[radius]
+# Address and port of Access-Requests, UDP. Default "0.0.0.0:1812".
+listen = "{radius}"
+# Address and port of Accounting-Requests, of access points and of packet gateways, UDP. Default "0.0.0.0:1813".
+accounting_listen = "{accounting}"
+# Certificate chain (leaf first) and private key that stations see inside EAP, PEM, relative to data_dir.
+# Defaults "tls/aaa.pem" and "tls/aaa.key".
+certificate = "tls/aaa.pem"
+key = "tls/aaa.key"
+# The name in that certificate. It goes with every credential and stations refuse a server of another name: after a
+# change devices must fetch a new credential first. Default aaa.REALM.
+server_name = "{aaa_name}"
+# The authority that signed it, PEM, relative to data_dir; goes with every credential like the name.
+# Default "tls/ca.pem".
+ca = "tls/ca.pem"
+
+
+# Why a device is believed to have the SIM that it claims.
+[proof]
+# "gateway-accounting" (default): the packet gateway's RADIUS accounting says whose address the request came from;
+#   without a live session, or with another's, it is refused. Needs `portal-aaa gateway add`.
+# "trusted-prefix": whoever comes from one of `prefixes` is believed. Every attached device can then claim any SIM:
+#   only where nothing but the gateway checks addresses and identities.
+mode = "gateway-accounting"
+# Networks of attached devices, for trusted-prefix, such as ["10.64.0.0/10", "2001:db8:64::/48"]. Default none.
+prefixes = []
+# With gateway-accounting: seconds without a word of any gateway after which no device is served, because sessions
+# that have ended would still be believed. Longer than the gateway's interim interval. 1 to 86400, default 300.
+max_silence_secs = 300
+
+
+# What is issued.
+[credential]
+# "device": good until revoked (default). "one-time": for one login; the device fetches a new one each time.
+# A number: seconds from issue; above 16777215 (194 days) rounded up to full hours. Sessions end with the credential.
+lifetime = "device"
+# "permanent": good only for the WLAN card that asked, by its own MAC address, so it cannot be shared (default).
+# "unbound": good for any card; needed where devices use random addresses.
+mac = "permanent"
+# What devices are told to log on with, the EAP method and the one inside its tunnel: "peap" with "mschapv2" (default)
+# or "gtc"; "ttls" with "pap" or "mschapv2". The AAA answers all of them whatever stands here.
+outer = "peap"
+inner = "mschapv2"
+
+
+# What devices are told about the WLAN. All keys of this table are needed. Devices take it over with their next
+# credential.
+[policy]
+# Count it up with each change, so that you can see which device has which.
+version = 1
+# Names of the networks to use (1 to 32 octets) and how much each is preferred (higher is better).
+networks = [{{ ssid = "operator-wifi", priority = 10 }}]
+# Signal, dBm: join at or above the one, leave under the other. Closer together means more moves.
+enter-dbm = -65
+leave-dbm = -75
+# Seconds that the signal must hold before a move. Longer: fewer moves of those who pass by.
+dwell-secs = 5
+# Seconds without a new attempt after a failed or lost one; doubles with each further one.
+penalty-secs = 30
+# An http:// URL that answers 204 where the Internet is reachable; a WLAN on which it does not is not used.
+probe-url = "http://probe.{realm}/generate_204"
+# Cellular after the move: "down" (bearer disconnected once drained; saves battery) or "standby" (kept, unused).
+cellular-after-move = "down"
+# Seconds that connections on the old link get to end.
+drain-secs = 30
+# Whether a device that came back to cellular fetches a new credential before it uses Wi-Fi again.
+renew-after-return = false
+# Seconds after which devices fetch a new credential unasked; 0 for never.
+renew-every-secs = 0
+"#
+    )
+}

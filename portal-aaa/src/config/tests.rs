@@ -1,0 +1,171 @@
+//! The file that `init` writes, and what people make of it.
+
+use std::num::NonZeroU32;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::gateway::ProofMode;
+
+fn seed() -> Seed {
+    Seed {
+        realm: "operator.example".to_owned(),
+        listen: "0.0.0.0".parse().unwrap(),
+        portal_port: 8443,
+        radius_port: 1812,
+        accounting_port: 1813,
+        portal_name: "portal.operator.example".to_owned(),
+        aaa_name: "aaa.operator.example".to_owned(),
+    }
+}
+
+fn load(text: &str) -> Result<Settings, String> {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("portal-aaa.toml");
+    fs::write(&path, text).unwrap();
+    Settings::load(&path).map_err(|error| error.to_string().replace(path.to_str().unwrap(), "F"))
+}
+
+/// The template with one thing changed.
+fn with(old: &str, new: &str) -> String {
+    let text = template(&seed());
+    assert_eq!(text.matches(old).count(), 1, "{old}");
+    text.replace(old, new)
+}
+
+#[test]
+fn the_template_says_the_defaults() {
+    let written = Settings::parse(&template(&seed()), Path::new("/etc/x")).unwrap();
+    let policy = &template(&seed()).split_once("[policy]").unwrap().1.to_owned();
+    let least = format!("realm = \"operator.example\"\n[policy]\n{policy}");
+    let default = Settings::parse(&least, Path::new("/etc/x")).unwrap();
+    assert_eq!(format!("{written:?}"), format!("{default:?}"));
+    assert_eq!(written.database(), Path::new("/etc/x/portal-aaa.db"));
+    assert_eq!(written.radius.ca, Path::new("/etc/x/tls/ca.pem"));
+}
+
+#[test]
+fn every_key_has_its_comment() {
+    let text = template(&seed());
+    let mut commented = false;
+    for line in text.lines() {
+        if line.trim().is_empty() || line.starts_with('[') {
+            commented = false;
+        } else if line.starts_with('#') {
+            commented = true;
+        } else {
+            // A pair such as certificate and key shares a comment.
+            assert!(commented, "{line}");
+        }
+    }
+}
+
+#[test]
+fn ipv6_and_ports_are_written_as_they_are_read() {
+    let seed = Seed { listen: "::1".parse().unwrap(), radius_port: 11812, ..seed() };
+    let settings = Settings::parse(&template(&seed), Path::new("")).unwrap();
+    assert_eq!(settings.radius.listen, "[::1]:11812".parse().unwrap());
+}
+
+#[test]
+fn other_choices_are_understood() {
+    let settings = load(
+        &with("mode = \"gateway-accounting\"\n", "mode = \"trusted-prefix\"\n")
+            .replace("prefixes = []", "prefixes = [\"10.64.0.0/10\"]"),
+    )
+    .unwrap();
+    assert_eq!(settings.proof.mode, ProofMode::TrustedPrefix(vec!["10.64.0.0/10".parse().unwrap()]));
+    let lifetime = |text| load(&with("lifetime = \"device\"", text)).unwrap().credential.lifetime;
+    assert_eq!(lifetime("lifetime = \"one-time\""), Lifetime::OneTime);
+    assert_eq!(lifetime("lifetime = 3600"), Lifetime::Seconds(NonZeroU32::new(3600).unwrap()));
+    assert_eq!(
+        load(&with("mac = \"permanent\"", "mac = \"unbound\"")).unwrap().credential.mac,
+        MacBinding::Unbound
+    );
+    assert_eq!(
+        load(&with("\"operator.example\"", "\"Operator.Example\"")).unwrap().realm,
+        "operator.example"
+    );
+}
+
+#[test]
+fn errors_show_file_line_column_and_place() {
+    let text = "realm = \"operator.example\"\n[portal]\nlisten = \"nowhere\"\n";
+    assert_eq!(
+        load(text).unwrap_err(),
+        "F:3:10: invalid socket address syntax\n 3 | listen = \"nowhere\"\n   |          ^^^^^^^^^"
+    );
+    assert_eq!(
+        load("realm = \"ö.example\"\nüber = 1\n").unwrap_err().lines().next().unwrap(),
+        "F:2:1: invalid unquoted key, expected letters, numbers, `-`, `_`"
+    );
+    let wrong = load(&with("leave-dbm = -75", "\tleave-dbm = -60")).unwrap_err();
+    let (head, rest) = wrong.split_once('\n').unwrap();
+    assert!(
+        head.ends_with(":14: leave-dbm: must lie below enter-dbm, else devices move to and fro"),
+        "{head}"
+    );
+    assert!(rest.ends_with("| \t            ^^^"), "{rest:?}");
+}
+
+#[test]
+fn each_wrong_value_is_named() {
+    for (old, new, expected) in [
+        ("realm = \"operator.example\"", "realm = \"not a name\"", "realm: a realm is a domain name"),
+        ("realm = \"operator.example\"", "", "missing field `realm`"),
+        ("realm = \"operator.example\"", "realm = \"operator.example\"\nrelm = 1", "unknown field `relm`"),
+        ("[portal]", "[portal]\nport = 1", "unknown field `port`"),
+        ("version = 1", "version = 1\nenter_dbm = 1", "unknown field `enter_dbm`"),
+        ("name = \"portal.operator.example\"", "name = \"https://portal\"", "name: must be a domain name"),
+        ("\"0.0.0.0:1813\"\n#", "\"0.0.0.0:1812\"\n#", "accounting_listen: must differ"),
+        ("mode = \"gateway-accounting\"\n", "mode = \"header\"\n", "unknown variant `header`"),
+        (
+            "mode = \"gateway-accounting\"\n",
+            "mode = \"trusted-prefix\"\n",
+            "prefixes: mode trusted-prefix needs",
+        ),
+        ("prefixes = []", "prefixes = [\"10.0.0.1/8\"]", "a network is written as"),
+        ("max_silence_secs = 300", "max_silence_secs = 0", "max_silence_secs: must be 1 to 86400 seconds"),
+        ("lifetime = \"device\"", "lifetime = 0", "a lifetime is"),
+        ("lifetime = \"device\"", "lifetime = \"forever\"", "a lifetime is"),
+        ("inner = \"mschapv2\"", "inner = \"pap\"", "inner: outer = \"peap\" goes with"),
+        ("enter-dbm = -65", "enter-dbm = 65", "enter-dbm: must be -100 to -20 dBm"),
+        ("ssid = \"operator-wifi\"", "ssid = \"\"", "ssid: an SSID has 1 to 32 octets"),
+        ("networks = [", "networks = []\n#", "networks: needs 1 to 64 networks"),
+        ("http://probe", "https://probe", "probe-url: must be an http:// URL"),
+        ("\"down\"\n", "\"off\"\n", "unknown variant `off`"),
+    ] {
+        let text = template(&seed());
+        assert!(text.contains(old), "{old}");
+        let error = load(&text.replacen(old, new, 1)).unwrap_err();
+        assert!(error.starts_with("F:") && error.contains(expected), "{new}: {error}");
+    }
+}
+
+#[test]
+fn all_problems_are_told_at_once() {
+    let text =
+        with("max_silence_secs = 300", "max_silence_secs = 0").replace("enter-dbm = -65", "enter-dbm = 0");
+    let error = load(&text).unwrap_err();
+    assert!(error.contains("max_silence_secs:") && error.contains("enter-dbm:"), "{error}");
+}
+
+proptest! {
+    #[test]
+    fn arbitrary_text_gives_a_message(text in "\\PC{0,200}", lines in "([a-z_\\[\\]]{0,12} ?=? ?[\"0-9a-z\\t]{0,9}\n){0,12}") {
+        for text in [text, lines] {
+            if let Err(problems) = Settings::parse(&text, Path::new("")) {
+                let error = ConfigError::Invalid { path: "F".into(), text, problems };
+                prop_assert!(error.to_string().starts_with("F:"));
+            }
+        }
+    }
+
+    #[test]
+    fn a_truncated_file_gives_a_message(at in 0usize..6000) {
+        let mut text = template(&seed());
+        let at = (0..=at.min(text.len() - 20)).rev().find(|at| text.is_char_boundary(*at)).unwrap();
+        text.truncate(at);
+        prop_assert!(load(&text).is_err());
+    }
+}

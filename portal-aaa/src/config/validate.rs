@@ -1,0 +1,160 @@
+//! From what stands in the file to what can be worked with; every problem is named, not only the first.
+
+use std::path::{Path, PathBuf};
+
+use provisioning::message::{InnerMethod, OuterMethod, Policy};
+
+use super::{
+    CredentialSettings, PortalSettings, RadiusSettings, Settings,
+    diagnostic::Misfit,
+    fragment::{self, Fragment},
+};
+use crate::{
+    credential::{MacBinding, token},
+    gateway::{ProofMode, ProofSettings},
+};
+
+/// RFC 7542 §2.3: a NAI has at most 253 octets to get through RADIUS; username and `@` take theirs.
+const MAX_REALM: usize = 253 - token::OPAQUE - 1;
+/// A subscriber's session should not be believed for longer without a word of its gateway.
+const MAX_SILENCE_SECS: u64 = 86_400;
+/// What one message to a device can hold.
+const MAX_NETWORKS: usize = provisioning::xml::MAX_NETWORKS;
+/// IEEE 802.11 §9.4.2.2.
+const MAX_SSID: usize = 32;
+/// Signals that a receiver can report, dBm.
+const SIGNAL_DBM: std::ops::RangeInclusive<i32> = -100..=-20;
+
+pub(super) fn settings(fragment: Fragment, base: &Path) -> Result<Settings, Vec<Misfit>> {
+    let mut misfits = Vec::new();
+    let mut unfit = |key: &str, message: String| misfits.push(Misfit { key: key.to_owned(), message });
+
+    let realm = fragment.realm.to_ascii_lowercase();
+    if name(&realm).is_err() || realm.len() > MAX_REALM {
+        unfit(
+            "realm",
+            format!("a realm is a domain name of at most {MAX_REALM} characters, such as operator.example"),
+        );
+    }
+    let portal_name = fragment.portal.name.unwrap_or_else(|| format!("portal.{realm}"));
+    let server_name = fragment.radius.server_name.unwrap_or_else(|| format!("aaa.{realm}"));
+    for (key, value) in [("portal.name", &portal_name), ("radius.server_name", &server_name)] {
+        if let Err(message) = name(value) {
+            unfit(key, message.to_owned());
+        }
+    }
+    let (listen, accounting_listen) = (fragment.radius.listen, fragment.radius.accounting_listen);
+    if listen == accounting_listen && listen.port() != 0 {
+        unfit("radius.accounting_listen", "must differ from `listen`: both are UDP".to_owned());
+    }
+    if fragment.proof.mode == fragment::Mode::TrustedPrefix && fragment.proof.prefixes.is_empty() {
+        unfit(
+            "proof.prefixes",
+            "mode trusted-prefix needs at least one network, else no device is served".to_owned(),
+        );
+    }
+    if !(1..=MAX_SILENCE_SECS).contains(&fragment.proof.max_silence_secs) {
+        unfit("proof.max_silence_secs", format!("must be 1 to {MAX_SILENCE_SECS} seconds"));
+    }
+    let credential = &fragment.credential;
+    if let Err(message) = methods(credential.outer, credential.inner) {
+        unfit("credential.inner", message.to_owned());
+    }
+    policy(&fragment.policy, &mut unfit);
+    if !misfits.is_empty() {
+        return Err(misfits);
+    }
+
+    // Components: `.` is for the file, not for messages.
+    let data_dir: PathBuf = base.join(&fragment.data_dir).components().collect();
+    Ok(Settings {
+        realm,
+        portal: PortalSettings {
+            listen: fragment.portal.listen,
+            certificate: data_dir.join(fragment.portal.certificate),
+            key: data_dir.join(fragment.portal.key),
+            name: portal_name,
+        },
+        radius: RadiusSettings {
+            listen,
+            accounting_listen,
+            certificate: data_dir.join(fragment.radius.certificate),
+            key: data_dir.join(fragment.radius.key),
+            server_name,
+            ca: data_dir.join(fragment.radius.ca),
+        },
+        proof: ProofSettings {
+            mode: match fragment.proof.mode {
+                fragment::Mode::GatewayAccounting => ProofMode::GatewayAccounting,
+                fragment::Mode::TrustedPrefix => ProofMode::TrustedPrefix(fragment.proof.prefixes),
+            },
+            max_silence_secs: fragment.proof.max_silence_secs,
+        },
+        credential: CredentialSettings {
+            lifetime: credential.lifetime,
+            mac: match credential.mac {
+                fragment::Mac::Permanent => MacBinding::Permanent,
+                fragment::Mac::Unbound => MacBinding::Unbound,
+            },
+            outer: credential.outer,
+            inner: credential.inner,
+        },
+        policy: fragment.policy,
+        data_dir,
+    })
+}
+
+/// Whether `text` is a host name as certificates carry them (RFC 5890 §2.3.1: letters, digits and hyphens).
+pub fn name(text: &str) -> Result<(), &'static str> {
+    const WRONG: &str = "must be a domain name of letters, digits and hyphens, such as aaa.operator.example";
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    if text.len() <= 253 && text.split('.').all(label) { Ok(()) } else { Err(WRONG) }
+}
+
+/// Which methods exist inside which tunnel; the AAA answers all four.
+fn methods(outer: OuterMethod, inner: InnerMethod) -> Result<(), &'static str> {
+    use InnerMethod::{Gtc, Mschapv2, Pap};
+    match (outer, inner) {
+        (OuterMethod::Peap, Mschapv2 | Gtc) | (OuterMethod::Ttls, Pap | Mschapv2) => Ok(()),
+        (OuterMethod::Peap, Pap) => Err("outer = \"peap\" goes with inner = \"mschapv2\" or \"gtc\""),
+        (OuterMethod::Ttls, Gtc) => Err("outer = \"ttls\" goes with inner = \"pap\" or \"mschapv2\""),
+    }
+}
+
+fn policy(policy: &Policy, unfit: &mut impl FnMut(&str, String)) {
+    if policy.networks.is_empty() || policy.networks.len() > MAX_NETWORKS {
+        unfit("policy.networks", format!("needs 1 to {MAX_NETWORKS} networks"));
+    }
+    for (number, network) in policy.networks.iter().enumerate() {
+        if !(1..=MAX_SSID).contains(&network.ssid.len()) || network.ssid.chars().any(char::is_control) {
+            unfit(
+                &format!("policy.networks.{number}.ssid"),
+                format!("an SSID has 1 to {MAX_SSID} octets and no control characters"),
+            );
+        }
+    }
+    for (key, dbm) in [("policy.enter-dbm", policy.enter_dbm), ("policy.leave-dbm", policy.leave_dbm)] {
+        if !SIGNAL_DBM.contains(&dbm) {
+            unfit(key, format!("must be {} to {} dBm", SIGNAL_DBM.start(), SIGNAL_DBM.end()));
+        }
+    }
+    if policy.enter_dbm <= policy.leave_dbm {
+        unfit("policy.leave-dbm", "must lie below enter-dbm, else devices move to and fro".to_owned());
+    }
+    // Plain HTTP: what shall be found out is whether somebody stands between, and a captive portal cannot hide there.
+    if !policy
+        .probe_url
+        .strip_prefix("http://")
+        .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
+    {
+        unfit(
+            "policy.probe-url",
+            "must be an http:// URL that answers 204 where the Internet is reachable".to_owned(),
+        );
+    }
+}

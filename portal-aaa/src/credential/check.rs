@@ -1,0 +1,55 @@
+//! Checking at login: what the AAA asks of the credentials (feature-spec E3, E5, E15).
+//!
+//! [`crate::aaa`] calls [`Directory::check`] with the inner identity and [`Directory::consume`] when the
+//! password has proved right. Only one-time use needs the database.
+
+use provisioning::identity::Mac;
+
+use super::{
+    Authority,
+    token::{Opened, Token},
+};
+use crate::aaa::directory::{Directory, Login, Reject};
+
+impl Directory for Authority {
+    fn check(&self, now: u64, username: &str, mac: Option<Mac>) -> Result<Login, Reject> {
+        // RFC 7542 §2.2: the realm is what follows the last `@`.
+        let (opaque, realm) = username.rsplit_once('@').ok_or(Reject::UnknownUser)?;
+        if !realm.eq_ignore_ascii_case(&self.terms.realm) {
+            return Err(Reject::UnknownUser);
+        }
+        let Opened { token, password } =
+            Token::open(&self.keys, &self.terms.realm, opaque).map_err(|_| Reject::BadToken)?;
+        let username = username.to_ascii_lowercase();
+        if self.revoked.contains(&*self.store, now, &username) {
+            return Err(Reject::Revoked);
+        }
+        let expires_at = token.expires_at();
+        if expires_at.is_some_and(|end| now >= end) {
+            return Err(Reject::Expired);
+        }
+        match (token.mac, mac) {
+            (Some(bound), Some(seen)) if bound != seen => return Err(Reject::WrongMac),
+            (Some(_), None) => return Err(Reject::MacMissing),
+            _ => {}
+        }
+        Ok(Login { username, password, expires_at, one_time: token.one_time })
+    }
+
+    fn consume(&self, now: u64, login: &Login, session: &str) -> Result<(), Reject> {
+        if !login.one_time {
+            return Ok(());
+        }
+        match self.store.use_once(&login.username, session, now) {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Reject::AlreadyUsed),
+            Err(error) => {
+                tracing::error!(event = "use-once-failed", %error, "one-time credential refused");
+                Err(Reject::DatabaseUnavailable)
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

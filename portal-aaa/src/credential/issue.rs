@@ -1,0 +1,172 @@
+//! Issuing: from proved identifiers to a credential whose record is in the database before anyone learns of it.
+//!
+//! Called by the portal (patent FIG. 2, steps 58–60; feature-spec C4p, C9p) and by `portal-aaa credential issue`.
+
+use std::net::IpAddr;
+
+use provisioning::{
+    identity::{Imei, Imsi, Mac},
+    message::{Credential, MacMode},
+};
+
+use super::{
+    Authority, Lifetime, MacBinding, Purpose, SealError,
+    token::{BadToken, Token},
+};
+use crate::store::{CredentialRecord, Handle, StoreError};
+
+/// Fills a buffer with random octets. Programs pass [`system_random`].
+pub type Random<'a> = dyn FnMut(&mut [u8]) -> Result<(), RandomUnavailable> + 'a;
+
+/// The operating system gave no random octets.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("the operating system gives no random octets")]
+pub struct RandomUnavailable;
+
+/// The operating system's random octets.
+pub fn system_random(buffer: &mut [u8]) -> Result<(), RandomUnavailable> {
+    getrandom::fill(buffer).map_err(|_| RandomUnavailable)
+}
+
+/// Nonces tried before giving up; one in 65 536 meets a username of the same card in the same second.
+const ATTEMPTS: usize = 8;
+
+/// Who gets a credential. The identifiers have been proved by the caller.
+#[derive(Debug, Clone)]
+pub struct IssueRequest {
+    /// From the SIM.
+    pub imsi: Option<Imsi>,
+    /// From the equipment. At least one of the two is there.
+    pub imei: Option<Imei>,
+    /// Permanent address of the WLAN card.
+    pub mac: Mac,
+    /// How long; none for what the configuration says.
+    pub lifetime: Option<Lifetime>,
+    /// Address that the request came from.
+    pub source: Option<IpAddr>,
+}
+
+/// Why there is no credential.
+#[derive(Debug, thiserror::Error)]
+pub enum IssueError {
+    /// Neither IMSI nor IMEI.
+    #[error("a credential needs an IMSI or an IMEI")]
+    NoIdentifier,
+    /// The clock stands outside of what a token can say (1970 to 2106).
+    #[error("the clock is wrong: {now} seconds since 1970")]
+    Clock {
+        /// What it says.
+        now: u64,
+    },
+    /// No nonce.
+    #[error(transparent)]
+    Random(#[from] RandomUnavailable),
+    /// The keys do not seal.
+    #[error("the keys of this installation do not seal a credential")]
+    Keys,
+    /// No record, so no credential.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<SealError> for IssueError {
+    fn from(_: SealError) -> Self {
+        Self::Keys
+    }
+}
+
+impl From<BadToken> for IssueError {
+    fn from(_: BadToken) -> Self {
+        Self::Keys
+    }
+}
+
+impl Authority {
+    /// Makes a new credential. When it returns `Ok` the record is on disk (C9p). `now` is seconds since 1970.
+    pub fn issue(
+        &self,
+        now: u64,
+        request: &IssueRequest,
+        random: &mut Random<'_>,
+    ) -> Result<Credential, IssueError> {
+        let subscriber = self.subscriber(request)?;
+        let lifetime = request.lifetime.unwrap_or(self.terms.lifetime);
+        let [s0, s1, s2, s3, s4, s5, ..] = subscriber.0;
+        let token = Token {
+            subscriber: [s0, s1, s2, s3, s4, s5],
+            mac: match self.terms.mac {
+                MacBinding::Permanent => Some(request.mac),
+                MacBinding::Unbound => None,
+            },
+            issued_at: u32::try_from(now).map_err(|_| IssueError::Clock { now })?,
+            lifetime_secs: Token::lifetime_secs(lifetime),
+            one_time: lifetime == Lifetime::OneTime,
+        };
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let mut nonce = [0; 8];
+            random(&mut nonce)?;
+            let credential = self.credential(&token, nonce)?;
+            tracing::info!(event = "credential-generated", username = credential.username);
+            let record = self.record(&token, &credential, subscriber, request)?;
+            match self.store.insert_credential(&record) {
+                Ok(()) => {
+                    tracing::info!(event = "credential-stored", username = credential.username, mac = %request.mac);
+                    return Ok(credential);
+                }
+                Err(StoreError::Exists { .. }) if attempts < ATTEMPTS => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// The SIM says who it is; a device without one is its equipment.
+    fn subscriber(&self, request: &IssueRequest) -> Result<Handle, IssueError> {
+        let imsi = request.imsi.as_ref().map(|imsi| self.keys.handle_imsi(imsi));
+        let imei = request.imei.as_ref().map(|imei| self.keys.handle_imei(imei));
+        imsi.or(imei).ok_or(IssueError::NoIdentifier)
+    }
+
+    fn credential(&self, token: &Token, nonce: [u8; 8]) -> Result<Credential, IssueError> {
+        let (username, password) = token.seal(&self.keys, &self.terms.realm, nonce)?;
+        Ok(Credential {
+            username,
+            password,
+            eap: self.terms.eap.clone(),
+            mac_mode: match self.terms.mac {
+                MacBinding::Permanent => MacMode::Permanent,
+                MacBinding::Unbound => MacMode::Unbound,
+            },
+            issued_at: u64::from(token.issued_at),
+            expires_at: token.expires_at(),
+            one_time: token.one_time,
+            policy: self.terms.policy.clone(),
+        })
+    }
+
+    fn record(
+        &self,
+        token: &Token,
+        credential: &Credential,
+        subscriber: Handle,
+        request: &IssueRequest,
+    ) -> Result<CredentialRecord, IssueError> {
+        let owner = credential.username.as_str();
+        let seal = |purpose, clear: &str| self.keys.seal(purpose, owner, clear.as_bytes());
+        Ok(CredentialRecord {
+            username: owner.to_owned(),
+            password: seal(Purpose::Password, credential.password.expose())?,
+            subscriber,
+            imsi: request.imsi.as_ref().map(|imsi| seal(Purpose::Imsi, imsi.expose())).transpose()?,
+            imei: request.imei.as_ref().map(|imei| seal(Purpose::Imei, imei.expose())).transpose()?,
+            mac: token.mac,
+            source: request.source,
+            issued_at: credential.issued_at,
+            expires_at: credential.expires_at,
+            one_time: credential.one_time,
+            revoked_at: None,
+            policy_version: credential.policy.version,
+        })
+    }
+}

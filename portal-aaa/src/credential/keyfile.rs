@@ -1,0 +1,235 @@
+//! `keys.toml`: the one file that must not leave the machine, and must not be lost.
+//!
+//! Written once by `portal-aaa init`, mode 0600; read at each start. Lost, every issued credential and every
+//! sealed column is lost with it; copied, anyone can make credentials.
+
+use std::{
+    collections::BTreeMap,
+    fs::{File, OpenOptions},
+    io::{self, Read as _, Write as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    path::{Path, PathBuf},
+};
+
+use data_encoding::HEXLOWER;
+use serde::Deserialize;
+use zeroize::{Zeroize, Zeroizing};
+
+use super::{
+    Random, RandomUnavailable,
+    keys::{HMAC_KEY, Keys, SIV_KEY},
+};
+
+/// No genuine file is longer, with 255 epochs.
+const MAX_FILE: u64 = 64 * 1024;
+/// Write or execute for the group, anything for others: bits that must be off. Group read is for a
+/// service user that does not own the file.
+const FORBIDDEN_MODE: u32 = 0o037;
+
+const HEAD: &str = "\
+# Keys of this portal-aaa. Keep it secret (mode 0600) and keep a copy in a safe place: without it no issued
+# credential can log on and no sealed column of the database can be read; with it anyone can make credentials.
+# Every node that answers logins of this realm needs the same file.
+# data: seals database columns. identifier: hashes IMSI and IMEI. password: derives passwords.
+# tokens: seal usernames, one key an epoch; `epoch` is the one that new usernames are made with.
+";
+
+/// Why the keys cannot be used. Names the file, never what stands in it.
+#[derive(Debug, thiserror::Error)]
+pub enum KeyFileError {
+    /// Not readable or not writable.
+    #[error("{path}: {error}")]
+    Io {
+        /// Key file.
+        path: PathBuf,
+        /// Cause.
+        error: io::Error,
+    },
+    /// Others may read or change it.
+    #[error("{path}: mode {mode:04o} lets others at the keys; run `chmod 600 {path}`")]
+    Mode {
+        /// Key file.
+        path: PathBuf,
+        /// Permission bits found.
+        mode: u32,
+    },
+    /// A key is missing, unknown, or of the wrong length.
+    #[error(
+        "{path}: {problem}; restore it from your copy, or make a new installation with `portal-aaa init`"
+    )]
+    Content {
+        /// Key file.
+        path: PathBuf,
+        /// What is wrong.
+        problem: &'static str,
+    },
+    /// No randomness to make keys of.
+    #[error(transparent)]
+    Random(#[from] RandomUnavailable),
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Fragment {
+    data: String,
+    identifier: String,
+    password: String,
+    epoch: u8,
+    tokens: BTreeMap<String, String>,
+}
+
+impl Drop for Fragment {
+    fn drop(&mut self) {
+        self.data.zeroize();
+        self.identifier.zeroize();
+        self.password.zeroize();
+        self.tokens.values_mut().for_each(Zeroize::zeroize);
+    }
+}
+
+/// Makes new keys and writes them to `path`, which must not exist.
+pub fn create(path: &Path, random: &mut Random<'_>) -> Result<Keys, KeyFileError> {
+    let mut keys = Keys {
+        data: [0; SIV_KEY],
+        identifier: [0; HMAC_KEY],
+        password: [0; HMAC_KEY],
+        tokens: BTreeMap::new(),
+        epoch: 1,
+    };
+    let mut token = [0; SIV_KEY];
+    for key in [&mut keys.data[..], &mut keys.identifier, &mut keys.password, &mut token] {
+        random(key)?;
+    }
+    keys.tokens.insert(keys.epoch, token);
+    token.zeroize();
+    write(path, &keys).map_err(|error| KeyFileError::Io { path: path.to_owned(), error })?;
+    Ok(keys)
+}
+
+/// Reads the keys, after a look at who else may.
+pub fn load(path: &Path) -> Result<Keys, KeyFileError> {
+    let failed = |error| KeyFileError::Io { path: path.to_owned(), error };
+    let mut file = File::open(path).map_err(failed)?;
+    let meta = file.metadata().map_err(failed)?;
+    let mode = meta.mode() & 0o7777;
+    if mode & FORBIDDEN_MODE != 0 {
+        return Err(KeyFileError::Mode { path: path.to_owned(), mode });
+    }
+    let mut text = Zeroizing::new(String::new());
+    (&mut file).take(MAX_FILE).read_to_string(&mut text).map_err(failed)?;
+    parse(&text).map_err(|problem| KeyFileError::Content { path: path.to_owned(), problem })
+}
+
+fn write(path: &Path, keys: &Keys) -> io::Result<()> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    file.write_all(HEAD.as_bytes())?;
+    let mut line = |name: &str, key: &[u8]| {
+        let hex = Zeroizing::new(HEXLOWER.encode(key));
+        writeln!(file, "{name} = \"{}\"", *hex)
+    };
+    line("data", &keys.data)?;
+    line("identifier", &keys.identifier)?;
+    line("password", &keys.password)?;
+    write!(file, "epoch = {}\n\n[tokens]\n", keys.epoch)?;
+    for (epoch, key) in &keys.tokens {
+        let hex = Zeroizing::new(HEXLOWER.encode(key));
+        writeln!(file, "{epoch} = \"{}\"", *hex)?;
+    }
+    file.sync_all()
+}
+
+fn parse(text: &str) -> Result<Keys, &'static str> {
+    // The parser's own error would quote the line, and with it a key.
+    let fragment: Fragment = toml::from_str(text).map_err(|_| "not a key file, or a key is missing")?;
+    let mut tokens = BTreeMap::new();
+    for (epoch, key) in &fragment.tokens {
+        let epoch = epoch.parse().map_err(|_| "an epoch is a number from 0 to 255")?;
+        tokens.insert(epoch, unhex(key)?);
+    }
+    if !tokens.contains_key(&fragment.epoch) {
+        return Err("there is no token key for the current epoch");
+    }
+    Ok(Keys {
+        data: unhex(&fragment.data)?,
+        identifier: unhex(&fragment.identifier)?,
+        password: unhex(&fragment.password)?,
+        tokens,
+        epoch: fragment.epoch,
+    })
+}
+
+fn unhex<const N: usize>(hex: &str) -> Result<[u8; N], &'static str> {
+    let octets = Zeroizing::new(HEXLOWER.decode(hex.as_bytes()).map_err(|_| "a key is not hexadecimal")?);
+    octets.as_slice().try_into().map_err(|_| "a key has the wrong length")
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{fs, os::unix::fs::PermissionsExt as _};
+
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::credential::system_random;
+
+    fn made() -> (tempfile::TempDir, PathBuf, Keys) {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("keys.toml");
+        let keys = create(&path, &mut system_random).unwrap();
+        (dir, path, keys)
+    }
+
+    #[test]
+    fn what_was_written_is_read() {
+        let (_dir, path, made) = made();
+        let read = load(&path).unwrap();
+        assert_eq!((read.data, read.identifier, read.password), (made.data, made.identifier, made.password));
+        assert_eq!((&read.tokens, read.epoch), (&made.tokens, made.epoch));
+        assert_ne!(read.data, read.tokens[&1]);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_file_that_others_can_read_is_refused() {
+        let (_dir, path, _) = made();
+        for (mode, fit) in
+            [(0o600, true), (0o400, true), (0o640, true), (0o644, false), (0o660, false), (0o604, false)]
+        {
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            assert_eq!(load(&path).is_ok(), fit, "{mode:o}");
+        }
+    }
+
+    #[test]
+    fn an_existing_file_is_never_overwritten() {
+        let (_dir, path, made) = made();
+        assert!(matches!(create(&path, &mut system_random), Err(KeyFileError::Io { .. })));
+        assert_eq!(load(&path).unwrap().data, made.data);
+    }
+
+    #[test]
+    fn damage_is_told_without_a_key_in_the_message() {
+        let (_dir, path, made) = made();
+        let text = fs::read_to_string(&path).unwrap();
+        for broken in [
+            text.replace("epoch = 1", "epoch = 2"),
+            text.replace("data = \"", "data = \"00"),
+            text.replace("password =", "passwort ="),
+            text.replace("identifier = \"", "identifier = \"zz"),
+            text[..text.len() - 3].to_owned(),
+            String::new(),
+        ] {
+            fs::write(&path, broken).unwrap();
+            let message = load(&path).err().unwrap().to_string();
+            assert!(message.contains("keys.toml") && message.contains("restore"), "{message}");
+            assert!(!message.contains(&HEXLOWER.encode(&made.data)[..16]), "{message}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn arbitrary_text_is_refused(text in "\\PC{0,200}") {
+            prop_assert!(parse(&text).is_err());
+        }
+    }
+}

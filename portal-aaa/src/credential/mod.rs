@@ -1,0 +1,21 @@
+//! Credentials: made for a device that the portal has proved, checked again at each login (DESIGN §6).
+//!
+//! [`Authority::issue`] is called by the portal and by `portal-aaa credential issue`; [`Authority`] as a
+//! [`Directory`](crate::aaa::directory::Directory) by the AAA. A username is a sealed [`token`], the password
+//! follows from it, so a login needs [`Keys`] and no database; revocation is a short list in memory, and only
+//! one-time use asks the [`Store`](crate::store::Store).
+
+mod authority;
+mod check;
+mod issue;
+mod keyfile;
+mod keys;
+mod lifetime;
+mod revoked;
+pub mod token;
+
+pub use authority::{Authority, MacBinding, Terms};
+pub use issue::{IssueError, IssueRequest, Random, RandomUnavailable, system_random};
+pub use keyfile::{KeyFileError, create, load};
+pub use keys::{Keys, Purpose, SealError};
+pub use lifetime::{Lifetime, LifetimeError};

@@ -1,0 +1,12 @@
+//! The thin shell around the pure parts: sockets, threads, client table, and the one real clock.
+//!
+//! `portal-aaa serve` calls [`radius::spawn`]; [`radius::Running`] stops everything when it goes.
+
+mod accounting;
+mod authentication;
+mod certificate;
+pub mod clients;
+pub mod clock;
+pub mod drops;
+pub mod radius;
+mod socket;

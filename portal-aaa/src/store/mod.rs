@@ -1,0 +1,203 @@
+//! The subscriber database behind one trait; `sqlite` is the embedded implementation.
+//!
+//! Nothing here holds an identifier in clear: subscribers and equipment are keyed hashes (to find) and sealed
+//! octets (to show to who may see them); both are made by [`crate::credential`]'s keys before they come here.
+//! Calls block; async callers go through `spawn_blocking`. A call that returned `Ok` is on disk.
+
+pub mod sqlite;
+
+use std::net::IpAddr;
+
+use provisioning::identity::Mac;
+
+/// Keyed hash of an identifier (HMAC-SHA-256), for look-up only.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Handle(pub [u8; 32]);
+
+/// Octets sealed with the server's data key (AES-SIV).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sealed(pub Vec<u8>);
+
+/// What went wrong in the database.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The database cannot be reached or refused the statement.
+    #[error("database: {0}")]
+    Database(String),
+    /// The row to add is there already.
+    #[error("this {what} exists already")]
+    Exists {
+        /// What it is.
+        what: &'static str,
+    },
+    /// A row does not fit what this version writes.
+    #[error("database holds an unreadable {what}")]
+    Corrupt {
+        /// Table and column.
+        what: &'static str,
+    },
+}
+
+/// What a mutating call did; calls can be repeated.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Change {
+    /// A row is new.
+    Created,
+    /// A row was changed.
+    Updated,
+    /// It was so already.
+    Identity,
+    /// There is no such thing.
+    Missing,
+}
+
+/// A RADIUS client: an access point, controller or proxy (`Nas`), or a packet gateway's accounting (`Gateway`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Client {
+    /// Unique within its kind.
+    pub name: String,
+    /// Which kind.
+    pub kind: ClientKind,
+    /// First address of the network.
+    pub network: IpAddr,
+    /// Bits.
+    pub prefix: u8,
+    /// Shared secret, sealed.
+    pub secret: Sealed,
+    /// Whether requests without Message-Authenticator are refused.
+    pub message_authenticator: MessageAuthenticator,
+}
+
+/// Who is on the other side of a shared secret.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum ClientKind {
+    /// Access point, controller, WISPr gateway.
+    Nas,
+    /// Packet gateway that sends its accounting.
+    Gateway,
+}
+
+/// BlastRADIUS policy of one client (CVE-2024-3596).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MessageAuthenticator {
+    /// Drop what has none.
+    Require,
+    /// Serve it and say so in the log.
+    Audit,
+}
+
+/// One issued credential.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct CredentialRecord {
+    /// Whole NAI, lower case.
+    pub username: String,
+    /// Password, sealed.
+    pub password: Sealed,
+    /// Who it is for.
+    pub subscriber: Handle,
+    /// IMSI, sealed; none when the device sent only its IMEI.
+    pub imsi: Option<Sealed>,
+    /// IMEI, sealed.
+    pub imei: Option<Sealed>,
+    /// WLAN card; none when the credential is unbound.
+    pub mac: Option<Mac>,
+    /// Address that the request came from.
+    pub source: Option<IpAddr>,
+    /// Seconds since 1970.
+    pub issued_at: u64,
+    /// Seconds since 1970; none for the device's lifetime.
+    pub expires_at: Option<u64>,
+    /// Good for one login.
+    pub one_time: bool,
+    /// Seconds since 1970.
+    pub revoked_at: Option<u64>,
+    /// Policy that went with it.
+    pub policy_version: u64,
+}
+
+/// One live session of the packet gateway: whose address this is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct GatewaySession {
+    /// Gateway's name in the client table.
+    pub gateway: String,
+    /// Acct-Session-Id.
+    pub session_id: String,
+    /// Framed-IP-Address, or the Framed-IPv6-Prefix's network with `prefix` 64 or less.
+    pub address: IpAddr,
+    /// 32 for an IPv4 address.
+    pub prefix: u8,
+    /// Handle of 3GPP-IMSI.
+    pub subscriber: Handle,
+    /// Handle of the first 14 digits of 3GPP-IMEISV, where sent.
+    pub equipment: Option<Handle>,
+    /// Last Start or Interim, seconds since 1970.
+    pub seen_at: u64,
+}
+
+/// One accounting request, as received, for billing.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct AccountingRecord {
+    /// Client's name.
+    pub client: String,
+    /// Key that makes a retransmission recognisable: client, session, status, event time or delay-corrected time, counters.
+    pub dedup: [u8; 32],
+    /// 1 Start, 2 Stop, 3 Interim-Update, 7 On, 8 Off (RFC 2866 §5.1).
+    pub status: u32,
+    /// Acct-Session-Id.
+    pub session_id: String,
+    /// Acct-Multi-Session-Id.
+    pub multi_session_id: Option<String>,
+    /// User-Name.
+    pub username: Option<String>,
+    /// Calling-Station-Id.
+    pub mac: Option<Mac>,
+    /// Called-Station-Id.
+    pub called_station: Option<String>,
+    /// Octets with gigawords.
+    pub input_octets: u64,
+    /// Octets with gigawords.
+    pub output_octets: u64,
+    /// Acct-Session-Time.
+    pub session_secs: u32,
+    /// Acct-Terminate-Cause.
+    pub terminate_cause: Option<u32>,
+    /// When it happened, seconds since 1970: Event-Timestamp, else arrival less Acct-Delay-Time.
+    pub event_at: u64,
+    /// When it came.
+    pub received_at: u64,
+}
+
+/// The subscriber database.
+pub trait Store: Send + Sync {
+    /// Adds or changes a client.
+    fn put_client(&self, client: &Client) -> Result<Change, StoreError>;
+    /// All clients.
+    fn clients(&self) -> Result<Vec<Client>, StoreError>;
+    /// A number that grows whenever clients or revocations changed, in this process or another; accounting,
+    /// sessions and new credentials leave it alone, so that who caches those two reloads only when he must.
+    fn generation(&self) -> Result<u64, StoreError>;
+
+    /// Adds a credential; [`StoreError::Exists`] if there is one of this username.
+    fn insert_credential(&self, record: &CredentialRecord) -> Result<(), StoreError>;
+    /// Finds a credential by whole username.
+    fn credential(&self, username: &str) -> Result<Option<CredentialRecord>, StoreError>;
+    /// Revokes it.
+    fn revoke_credential(&self, username: &str, now: u64) -> Result<Change, StoreError>;
+    /// Usernames revoked and at `now` not yet expired, for the list that every AAA node holds.
+    fn revocations(&self, now: u64) -> Result<Vec<String>, StoreError>;
+    /// Uses up a one-time credential for `session` (Acct-Multi-Session-Id or the EAP conversation).
+    /// True for the first use and for the same session again.
+    fn use_once(&self, username: &str, session: &str, now: u64) -> Result<bool, StoreError>;
+
+    /// Adds or renews a gateway session.
+    fn put_gateway_session(&self, session: &GatewaySession) -> Result<(), StoreError>;
+    /// Ends it.
+    fn end_gateway_session(&self, gateway: &str, session_id: &str) -> Result<Change, StoreError>;
+    /// Accounting-On or -Off: the gateway lost or ended all of them.
+    fn clear_gateway(&self, gateway: &str) -> Result<(), StoreError>;
+    /// All live ones, to fill the memory table at start.
+    fn gateway_sessions(&self) -> Result<Vec<GatewaySession>, StoreError>;
+
+    /// Appends records; those already there (same `dedup`) are left alone. On disk when it returns.
+    fn append_accounting(&self, records: &[AccountingRecord]) -> Result<(), StoreError>;
+}

@@ -1,0 +1,106 @@
+//! Tables `credential` and `credential_use`: what was issued, taken back, and used up.
+
+use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, params};
+
+use super::column;
+use crate::store::{Change, CredentialRecord, Sealed, StoreError};
+
+const COLUMNS: &str = "username, password_sealed, subscriber, imsi_sealed, imei_sealed, mac, source, issued_at, \
+                       expires_at, one_time, revoked_at, policy_version";
+
+pub(super) fn insert(db: &Connection, record: &CredentialRecord) -> Result<(), StoreError> {
+    let time = |at: Option<u64>| at.map(|at| column::signed(at, "time")).transpose();
+    let inserted = db
+        .prepare_cached(&format!(
+            "INSERT INTO credential ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+        ))?
+        .execute(params![
+            record.username.to_ascii_lowercase(),
+            record.password.0,
+            record.subscriber.0,
+            record.imsi.as_ref().map(|imsi| &imsi.0),
+            record.imei.as_ref().map(|imei| &imei.0),
+            record.mac.map(|mac| mac.to_string()),
+            record.source.map(|source| source.to_string()),
+            column::signed(record.issued_at, "issued_at")?,
+            time(record.expires_at)?,
+            record.one_time,
+            time(record.revoked_at)?,
+            column::signed(record.policy_version, "policy_version")?,
+        ]);
+    match inserted {
+        Ok(_) => Ok(()),
+        Err(error) if error.sqlite_error_code() == Some(ErrorCode::ConstraintViolation) => {
+            Err(StoreError::Exists { what: "credential" })
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+pub(super) fn find(db: &Connection, username: &str) -> Result<Option<CredentialRecord>, StoreError> {
+    db.prepare_cached(&format!("SELECT {COLUMNS} FROM credential WHERE username = ?1"))?
+        .query_row([username.to_ascii_lowercase()], |row| Ok(read(row)))
+        .optional()?
+        .transpose()
+}
+
+pub(super) fn revoke(db: &Connection, username: &str, now: u64) -> Result<Change, StoreError> {
+    let username = username.to_ascii_lowercase();
+    let revoked_at: Option<Option<i64>> = db
+        .prepare_cached("SELECT revoked_at FROM credential WHERE username = ?1")?
+        .query_row([&username], |row| row.get(0))
+        .optional()?;
+    match revoked_at {
+        None => Ok(Change::Missing),
+        Some(Some(_)) => Ok(Change::Identity),
+        Some(None) => {
+            db.prepare_cached("UPDATE credential SET revoked_at = ?2 WHERE username = ?1")?
+                .execute(params![username, column::signed(now, "revoked_at")?])?;
+            Ok(Change::Updated)
+        }
+    }
+}
+
+pub(super) fn revoked(db: &Connection, now: u64) -> Result<Vec<String>, StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT username FROM credential
+         WHERE revoked_at IS NOT NULL AND (expires_at IS NULL OR expires_at > ?1)",
+    )?;
+    let names = statement.query_map([column::signed(now, "now")?], |row| row.get(0))?;
+    names.map(|name| Ok(name?)).collect()
+}
+
+pub(super) fn use_once(db: &Connection, username: &str, session: &str, now: u64) -> Result<bool, StoreError> {
+    let username = username.to_ascii_lowercase();
+    db.prepare_cached(
+        "INSERT INTO credential_use (username, session, used_at) VALUES (?1, ?2, ?3)
+         ON CONFLICT (username) DO NOTHING",
+    )?
+    .execute(params![username, session, column::signed(now, "used_at")?])?;
+    let first: String = db
+        .prepare_cached("SELECT session FROM credential_use WHERE username = ?1")?
+        .query_row([&username], |row| row.get(0))?;
+    Ok(first == session)
+}
+
+fn read(row: &Row<'_>) -> Result<CredentialRecord, StoreError> {
+    let sealed = |column: usize| row.get::<_, Option<Vec<u8>>>(column).map(|value| value.map(Sealed));
+    let text = |column: usize| row.get::<_, Option<String>>(column);
+    let time = |column: usize, what| {
+        row.get::<_, Option<i64>>(column)?.map(|at| column::unsigned(at, what)).transpose()
+    };
+    Ok(CredentialRecord {
+        username: row.get(0)?,
+        password: Sealed(row.get(1)?),
+        subscriber: column::handle(row.get_ref(2)?.as_blob().unwrap_or_default(), "credential.subscriber")?,
+        imsi: sealed(3)?,
+        imei: sealed(4)?,
+        mac: text(5)?.map(|mac| column::mac(&mac, "credential.mac")).transpose()?,
+        source: text(6)?.map(|source| column::address(&source, "credential.source")).transpose()?,
+        issued_at: column::unsigned(row.get(7)?, "credential.issued_at")?,
+        expires_at: time(8, "credential.expires_at")?,
+        one_time: row.get(9)?,
+        revoked_at: time(10, "credential.revoked_at")?,
+        policy_version: column::unsigned(row.get(11)?, "credential.policy_version")?,
+    })
+}

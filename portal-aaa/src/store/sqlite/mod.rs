@@ -1,0 +1,195 @@
+//! The database in one SQLite file: what `portal-aaa` uses unless many nodes share one.
+//!
+//! Write-ahead log with `synchronous = FULL`: a call that returned is on disk, also after a power cut. One
+//! connection writes, another reads, so a login never waits for accounting to be written. Other processes (the
+//! command line while `serve` runs) open the same file; SQLite's locks keep them apart. [`migrate`] brings an
+//! older file up to date; the statements are in one file a table.
+
+mod accounting;
+mod client;
+mod column;
+mod credential;
+mod gateway;
+mod migrate;
+
+use std::{
+    fs::OpenOptions,
+    io,
+    os::unix::fs::OpenOptionsExt as _,
+    path::Path,
+    sync::{Mutex, MutexGuard, PoisonError},
+    thread,
+    time::Duration,
+};
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
+
+use super::{AccountingRecord, Change, Client, CredentialRecord, GatewaySession, Store, StoreError};
+
+/// How long a statement waits for another process's write.
+const BUSY: Duration = Duration::from_secs(5);
+/// A busy database is asked again this often while it changes to the write-ahead log.
+const WAL_RETRY: Duration = Duration::from_millis(50);
+const WAL_ATTEMPTS: u32 = 100;
+/// More than there are statements.
+const STATEMENTS: usize = 32;
+
+/// Why a database file cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// There is none, or it may not be opened or made.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+    /// A later version of the program has been here; its tables may mean something else.
+    #[error(
+        "the database has schema {found}, this program knows up to {known}: \
+         run the newer program again, or restore a copy from before the upgrade"
+    )]
+    Newer {
+        /// In the file.
+        found: u32,
+        /// Of this program.
+        known: u32,
+    },
+    /// SQLite refused.
+    #[error("{0}")]
+    Sqlite(#[from] rusqlite::Error),
+}
+
+/// The database in one file. Share it by `Arc`.
+pub struct SqliteStore {
+    writer: Mutex<Connection>,
+    reader: Mutex<Connection>,
+}
+
+impl SqliteStore {
+    /// Makes the file (mode 0600, nothing may be there yet) and its tables.
+    pub fn create(path: &Path) -> Result<Self, OpenError> {
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        Self::open(path)
+    }
+
+    /// Opens an existing file and brings its tables up to date.
+    pub fn open(path: &Path) -> Result<Self, OpenError> {
+        // SQLite says "unable to open" for every reason; the system knows better.
+        OpenOptions::new().read(true).write(true).open(path)?;
+        let mut writer = connect(path)?;
+        migrate::run(&mut writer, migrate::ALL)?;
+        Ok(Self { writer: Mutex::new(writer), reader: Mutex::new(connect(path)?) })
+    }
+
+    /// Whether the file is whole, by SQLite's own look at all of it. For `portal-aaa check`.
+    pub fn verify(&self) -> Result<(), StoreError> {
+        let found: String = self.read().query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+        if found == "ok" { Ok(()) } else { Err(StoreError::Database(found)) }
+    }
+
+    fn read(&self) -> MutexGuard<'_, Connection> {
+        self.reader.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs `work` as one transaction: all of it is on disk, or nothing.
+    fn write<T>(
+        &self,
+        work: impl FnOnce(&Transaction<'_>) -> Result<T, StoreError>,
+    ) -> Result<T, StoreError> {
+        let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        // Immediate: a transaction that reads first and writes later could find its reading outdated.
+        let transaction = writer.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        let done = work(&transaction)?;
+        transaction.commit()?;
+        Ok(done)
+    }
+}
+
+impl Store for SqliteStore {
+    fn put_client(&self, client: &Client) -> Result<Change, StoreError> {
+        self.write(|t| client::put(t, client))
+    }
+
+    fn clients(&self) -> Result<Vec<Client>, StoreError> {
+        client::all(&self.read())
+    }
+
+    fn generation(&self) -> Result<u64, StoreError> {
+        let reader = self.read();
+        let mut statement = reader.prepare_cached("SELECT value FROM generation")?;
+        column::unsigned(statement.query_row([], |row| row.get(0))?, "generation.value")
+    }
+
+    fn insert_credential(&self, record: &CredentialRecord) -> Result<(), StoreError> {
+        self.write(|t| credential::insert(t, record))
+    }
+
+    fn credential(&self, username: &str) -> Result<Option<CredentialRecord>, StoreError> {
+        credential::find(&self.read(), username)
+    }
+
+    fn revoke_credential(&self, username: &str, now: u64) -> Result<Change, StoreError> {
+        self.write(|t| credential::revoke(t, username, now))
+    }
+
+    fn revocations(&self, now: u64) -> Result<Vec<String>, StoreError> {
+        credential::revoked(&self.read(), now)
+    }
+
+    fn use_once(&self, username: &str, session: &str, now: u64) -> Result<bool, StoreError> {
+        self.write(|t| credential::use_once(t, username, session, now))
+    }
+
+    fn put_gateway_session(&self, session: &GatewaySession) -> Result<(), StoreError> {
+        self.write(|t| gateway::put(t, session))
+    }
+
+    fn end_gateway_session(&self, gateway: &str, session_id: &str) -> Result<Change, StoreError> {
+        self.write(|t| gateway::end(t, gateway, session_id))
+    }
+
+    fn clear_gateway(&self, gateway: &str) -> Result<(), StoreError> {
+        self.write(|t| gateway::clear(t, gateway))
+    }
+
+    fn gateway_sessions(&self) -> Result<Vec<GatewaySession>, StoreError> {
+        gateway::all(&self.read())
+    }
+
+    fn append_accounting(&self, records: &[AccountingRecord]) -> Result<(), StoreError> {
+        self.write(|t| accounting::append(t, records))
+    }
+}
+
+impl From<rusqlite::Error> for StoreError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Database(error.to_string())
+    }
+}
+
+fn connect(path: &Path) -> Result<Connection, OpenError> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY)?;
+    connection.set_prepared_statement_cache_capacity(STATEMENTS);
+    use_wal(&connection)?;
+    connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "trusted_schema", false)?;
+    Ok(connection)
+}
+
+/// Two processes that open a new file at once both want to change its mode, and SQLite does not wait here.
+fn use_wal(connection: &Connection) -> Result<(), rusqlite::Error> {
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        match connection.pragma_update(None, "journal_mode", "WAL") {
+            Err(error)
+                if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) && attempts < WAL_ATTEMPTS =>
+            {
+                thread::sleep(WAL_RETRY);
+            }
+            done => return done,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,328 @@
+//! The contract of [`Store`], on real files, with a second handle where another process would be.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    net::IpAddr,
+    os::unix::fs::PermissionsExt as _,
+    process::{Command, Stdio},
+    sync::Barrier,
+};
+
+use provisioning::identity::Mac;
+
+use super::*;
+use crate::store::{ClientKind, Handle, MessageAuthenticator, Sealed};
+
+fn new() -> (tempfile::TempDir, SqliteStore) {
+    let dir = tempfile::tempdir().unwrap();
+    let store = SqliteStore::create(&dir.path().join("db")).unwrap();
+    (dir, store)
+}
+
+/// As another process would open it.
+fn again(dir: &tempfile::TempDir) -> SqliteStore {
+    SqliteStore::open(&dir.path().join("db")).unwrap()
+}
+
+fn client(name: &str) -> Client {
+    Client {
+        name: name.to_owned(),
+        kind: ClientKind::Nas,
+        network: "10.9.0.0".parse().unwrap(),
+        prefix: 24,
+        secret: Sealed(vec![1, 2, 3]),
+        message_authenticator: MessageAuthenticator::Require,
+    }
+}
+
+fn credential(username: &str) -> CredentialRecord {
+    CredentialRecord {
+        username: username.to_owned(),
+        password: Sealed(vec![4, 5]),
+        subscriber: Handle([6; 32]),
+        imsi: Some(Sealed(vec![7])),
+        imei: None,
+        mac: Some(Mac([2, 0, 0, 0, 0, 1])),
+        source: Some("2001:db8::1".parse().unwrap()),
+        issued_at: 1_000,
+        expires_at: Some(2_000),
+        one_time: true,
+        revoked_at: None,
+        policy_version: 3,
+    }
+}
+
+fn session(id: &str, address: &str, seen_at: u64) -> GatewaySession {
+    GatewaySession {
+        gateway: "pgw".to_owned(),
+        session_id: id.to_owned(),
+        address: address.parse().unwrap(),
+        prefix: if address.contains(':') { 64 } else { 32 },
+        subscriber: Handle([1; 32]),
+        equipment: Some(Handle([2; 32])),
+        seen_at,
+    }
+}
+
+fn report(number: u32) -> AccountingRecord {
+    let mut dedup = [0; 32];
+    dedup[..4].copy_from_slice(&number.to_be_bytes());
+    AccountingRecord {
+        client: "ap".to_owned(),
+        dedup,
+        status: 3,
+        session_id: format!("s{number}"),
+        multi_session_id: None,
+        username: Some("u@x".to_owned()),
+        mac: Some(Mac([2; 6])),
+        called_station: None,
+        input_octets: u64::MAX,
+        output_octets: 1,
+        session_secs: 60,
+        terminate_cause: Some(1),
+        event_at: 1_000,
+        received_at: 1_001,
+    }
+}
+
+fn reports(store: &SqliteStore) -> u32 {
+    store.read().query_row("SELECT count(*) FROM accounting", [], |row| row.get(0)).unwrap()
+}
+
+#[test]
+fn what_is_acknowledged_is_synced() {
+    let (dir, store) = new();
+    let writer = store.writer.lock().unwrap();
+    let pragma = |name: &str| -> String {
+        writer
+            .query_row(&format!("SELECT CAST({name} AS TEXT) FROM pragma_{name}"), [], |row| row.get(0))
+            .unwrap()
+    };
+    assert_eq!((pragma("journal_mode").as_str(), pragma("synchronous").as_str()), ("wal", "2"));
+    for file in ["db", "db-wal"] {
+        let mode = std::fs::metadata(dir.path().join(file)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{file}");
+    }
+}
+
+#[test]
+fn an_absent_or_foreign_file_is_an_error_and_an_existing_one_is_kept() {
+    let (dir, _store) = new();
+    let path = dir.path().join("db");
+    assert!(matches!(SqliteStore::create(&path), Err(OpenError::Io(_))));
+    assert!(matches!(SqliteStore::open(&dir.path().join("other")), Err(OpenError::Io(_))));
+    std::fs::write(dir.path().join("text"), "this is not a database, but it is long enough".repeat(99))
+        .unwrap();
+    assert!(matches!(SqliteStore::open(&dir.path().join("text")), Err(OpenError::Sqlite(_))));
+}
+
+#[test]
+fn clients_are_added_changed_and_read_back() {
+    let (dir, store) = new();
+    let other = again(&dir);
+    assert_eq!(store.put_client(&client("a")).unwrap(), Change::Created);
+    assert_eq!(other.put_client(&client("a")).unwrap(), Change::Identity);
+    let gateway = Client {
+        kind: ClientKind::Gateway,
+        network: "2001:db8::".parse().unwrap(),
+        prefix: 32,
+        message_authenticator: MessageAuthenticator::Audit,
+        ..client("a")
+    };
+    assert_eq!(other.put_client(&gateway).unwrap(), Change::Created, "another kind, another client");
+    let changed = Client { secret: Sealed(vec![9]), ..client("a") };
+    assert_eq!(store.put_client(&changed).unwrap(), Change::Updated);
+    assert_eq!(other.clients().unwrap(), [gateway, changed]);
+}
+
+#[test]
+fn generation_moves_with_clients_and_revocations_of_any_process_and_with_nothing_else() {
+    let (dir, store) = new();
+    let other = again(&dir);
+    let moved = |what: &str, expected: bool, act: &dyn Fn()| {
+        let before = store.generation().unwrap();
+        act();
+        assert_eq!(store.generation().unwrap() != before, expected, "{what}");
+        assert_eq!(store.generation().unwrap(), other.generation().unwrap());
+    };
+    moved("own client", true, &|| assert_eq!(store.put_client(&client("a")).unwrap(), Change::Created));
+    moved("same client", false, &|| assert_eq!(store.put_client(&client("a")).unwrap(), Change::Identity));
+    moved("other's client", true, &|| assert_eq!(other.put_client(&client("b")).unwrap(), Change::Created));
+    moved("credential", false, &|| other.insert_credential(&credential("u@x")).unwrap());
+    moved("accounting", false, &|| other.append_accounting(&[report(1)]).unwrap());
+    moved("use", false, &|| assert!(other.use_once("u@x", "s", 1).unwrap()));
+    moved("revocation", true, &|| assert_eq!(other.revoke_credential("u@x", 1).unwrap(), Change::Updated));
+    moved("again", false, &|| assert_eq!(other.revoke_credential("u@x", 2).unwrap(), Change::Identity));
+}
+
+#[test]
+fn credentials_are_found_in_any_case_and_are_unique() {
+    let (dir, store) = new();
+    store.insert_credential(&credential("ab@x")).unwrap();
+    assert!(matches!(again(&dir).insert_credential(&credential("AB@X")), Err(StoreError::Exists { .. })));
+    assert_eq!(again(&dir).credential("Ab@x").unwrap(), Some(credential("ab@x")));
+    assert_eq!(store.credential("ac@x").unwrap(), None);
+    let bare = CredentialRecord {
+        username: "bare@x".to_owned(),
+        imsi: None,
+        imei: Some(Sealed(Vec::new())),
+        mac: None,
+        source: None,
+        expires_at: None,
+        one_time: false,
+        revoked_at: Some(5),
+        ..credential("")
+    };
+    store.insert_credential(&bare).unwrap();
+    assert_eq!(store.credential("bare@x").unwrap(), Some(bare));
+}
+
+#[test]
+fn the_revocation_list_ends_with_the_credential() {
+    let (_dir, store) = new();
+    store.insert_credential(&credential("ends@x")).unwrap();
+    store.insert_credential(&CredentialRecord { expires_at: None, ..credential("device@x") }).unwrap();
+    store.insert_credential(&credential("good@x")).unwrap();
+    assert_eq!(store.revoke_credential("ENDS@x", 1_500).unwrap(), Change::Updated);
+    assert_eq!(store.revoke_credential("ends@x", 1_600).unwrap(), Change::Identity);
+    assert_eq!(store.revoke_credential("device@x", 1_500).unwrap(), Change::Updated);
+    assert_eq!(store.revoke_credential("nobody@x", 1_500).unwrap(), Change::Missing);
+    assert_eq!(store.credential("ends@x").unwrap().unwrap().revoked_at, Some(1_500), "the first time stands");
+    assert_eq!(store.revocations(1_999).unwrap(), ["device@x", "ends@x"]);
+    assert_eq!(store.revocations(2_000).unwrap(), ["device@x"]);
+}
+
+#[test]
+fn one_of_many_concurrent_sessions_uses_a_credential_up() {
+    let (dir, _first) = new();
+    let start = Barrier::new(8);
+    let won: Vec<bool> = thread::scope(|scope| {
+        let threads: Vec<_> = (0..8)
+            .map(|number| {
+                let (dir, start) = (&dir, &start);
+                scope.spawn(move || {
+                    let store = again(dir);
+                    start.wait();
+                    let session = format!("session {number}");
+                    let won = store.use_once("u@x", &session, 1).unwrap();
+                    assert_eq!(store.use_once("U@x", &session, 2).unwrap(), won, "the same session again");
+                    won
+                })
+            })
+            .collect();
+        threads.into_iter().map(|thread| thread.join().unwrap()).collect()
+    });
+    assert_eq!(won.iter().filter(|won| **won).count(), 1, "{won:?}");
+}
+
+#[test]
+fn many_may_open_a_new_file_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("db"), "").unwrap();
+    let start = Barrier::new(8);
+    thread::scope(|scope| {
+        for number in 0..8 {
+            let (dir, start) = (&dir, &start);
+            scope.spawn(move || {
+                start.wait();
+                let store = again(dir);
+                store.append_accounting(&[report(number)]).unwrap();
+            });
+        }
+    });
+    assert_eq!(reports(&again(&dir)), 8);
+}
+
+#[test]
+fn an_address_belongs_to_the_latest_session() {
+    let (dir, store) = new();
+    let four = session("one", "10.64.0.2", 100);
+    let six = session("one", "2001:db8:1::", 100);
+    store.put_gateway_session(&four).unwrap();
+    store.put_gateway_session(&six).unwrap();
+    store.put_gateway_session(&session("one", "10.64.0.2", 90)).unwrap();
+    assert_eq!(
+        again(&dir).gateway_sessions().unwrap(),
+        [four, six.clone()],
+        "an overtaken report changes nothing"
+    );
+
+    let two = session("two", "10.64.0.2", 200);
+    store.put_gateway_session(&two).unwrap();
+    assert_eq!(store.gateway_sessions().unwrap(), [six, two.clone()], "the Stop of the first was lost");
+    assert_eq!(store.end_gateway_session("pgw", "one").unwrap(), Change::Updated);
+    assert_eq!(store.end_gateway_session("pgw", "one").unwrap(), Change::Missing);
+    assert_eq!(store.end_gateway_session("other", "two").unwrap(), Change::Missing);
+    assert_eq!(store.gateway_sessions().unwrap(), [two]);
+
+    store.clear_gateway("other").unwrap();
+    assert_eq!(store.gateway_sessions().unwrap().len(), 1);
+    store.clear_gateway("pgw").unwrap();
+    assert!(store.gateway_sessions().unwrap().is_empty());
+}
+
+#[test]
+fn a_repeated_report_is_one_row() {
+    let (_dir, store) = new();
+    store.append_accounting(&[report(1), report(2), report(1)]).unwrap();
+    store.append_accounting(&[report(2), report(3)]).unwrap();
+    store.append_accounting(&[]).unwrap();
+    assert_eq!(reports(&store), 3);
+}
+
+#[test]
+fn a_row_that_does_not_fit_is_named() {
+    let (_dir, store) = new();
+    store.put_client(&client("a")).unwrap();
+    store.writer.lock().unwrap().execute("UPDATE client SET network = 'nowhere'", []).unwrap();
+    assert!(matches!(store.clients(), Err(StoreError::Corrupt { what: "client.network" })));
+    assert_eq!(store.put_client(&client("a")).unwrap(), Change::Updated, "writing it again mends it");
+    assert_eq!(store.clients().unwrap(), [client("a")]);
+    let source: IpAddr = "10.0.0.1".parse().unwrap();
+    assert!(
+        store
+            .insert_credential(&CredentialRecord {
+                issued_at: u64::MAX,
+                source: Some(source),
+                ..credential("u@x")
+            })
+            .is_err()
+    );
+}
+
+const CRASHING: &str = "PORTAL_AAA_TEST_CRASHING_WRITER";
+
+/// The other half of the next test: writes and says so, until it is killed. By itself it does nothing.
+#[test]
+fn crashing_writer() {
+    let Ok(path) = std::env::var(CRASHING) else { return };
+    let store = SqliteStore::open(Path::new(&path)).unwrap();
+    for number in 0.. {
+        store.append_accounting(&[report(number)]).unwrap();
+        println!("\nwritten {number}");
+    }
+}
+
+#[test]
+fn what_was_acknowledged_survives_a_kill_in_the_middle_of_writing() {
+    let (dir, store) = new();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", "--nocapture", "store::sqlite::tests::crashing_writer"])
+        .env(CRASHING, dir.path().join("db"))
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut acknowledged = 0;
+    for line in BufReader::new(child.stdout.take().unwrap()).lines() {
+        acknowledged += u32::from(line.unwrap().starts_with("written "));
+        if acknowledged == 40 {
+            child.kill().unwrap();
+            break;
+        }
+    }
+    child.wait().unwrap();
+    assert_eq!(acknowledged, 40);
+    assert!(reports(&store) >= 40);
+    store.verify().unwrap();
+    store.append_accounting(&[report(u32::MAX)]).unwrap();
+}
