@@ -94,7 +94,9 @@ impl<'a> Packet<'a> {
         let body = match (code, body.split_first()) {
             (Code::REQUEST | Code::RESPONSE, Some((&kind, data))) => Some((Type(kind), data)),
             (Code::SUCCESS | Code::FAILURE, None) => None,
-            (Code::REQUEST | Code::RESPONSE | Code::SUCCESS | Code::FAILURE, _) => return Err(ParseError::Length),
+            (Code::REQUEST | Code::RESPONSE | Code::SUCCESS | Code::FAILURE, _) => {
+                return Err(ParseError::Length);
+            }
             _ => return Err(ParseError::UnknownCode),
         };
         Ok(Self { code, identifier: Identifier(identifier), body })

@@ -1,4 +1,6 @@
-//! Why a conversation failed, with codes that logs and statistics may rely on.
+//! Why the server refused a login, with codes that logs and statistics may rely on.
+
+use crate::{framing::FramingError, tls::TlsError};
 
 /// Why a login did not succeed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, thiserror::Error)]
@@ -10,7 +12,7 @@ pub enum Reason {
     /// The caller had no password for the identity.
     #[error("the directory refuses the identity")]
     RejectedByDirectory,
-    /// A TLS alert about our certificate, or silence where only a trusted server is answered.
+    /// A TLS alert about our certificate: the device trusts another authority, or expects another name.
     #[error("the peer does not trust the server certificate")]
     PeerRefusedServerCertificate,
     /// The TLS handshake or a TLS record failed.
@@ -25,7 +27,7 @@ pub enum Reason {
     /// The two sides do not see the same tunnel: somebody may be between them.
     #[error("the crypto-binding does not fit")]
     CryptoBindingMismatch,
-    /// The peer said no after the password was right.
+    /// The peer said no although its password was right.
     #[error("the peer ended the login")]
     PeerRefused,
     /// More rounds than a login takes.
@@ -50,6 +52,25 @@ impl Reason {
             Self::PeerRefused => "peer-refused",
             Self::TooManyRounds => "too-many-rounds",
             Self::TooMuchData => "too-much-data",
+        }
+    }
+}
+
+impl From<TlsError> for Reason {
+    fn from(error: TlsError) -> Self {
+        match error {
+            TlsError::CertificateRefused => Self::PeerRefusedServerCertificate,
+            TlsError::Closed => Self::PeerRefused,
+            TlsError::CertificateUntrusted | TlsError::Failed => Self::TlsError,
+        }
+    }
+}
+
+impl From<FramingError> for Reason {
+    fn from(error: FramingError) -> Self {
+        match error {
+            FramingError::TooLong => Self::TooMuchData,
+            FramingError::WrongLength | FramingError::OutOfTurn => Self::ProtocolError,
         }
     }
 }

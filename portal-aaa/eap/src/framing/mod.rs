@@ -148,7 +148,8 @@ mod tests {
     #[test]
     fn pieces_are_no_longer_than_the_link_carries() {
         let message = vec![7; 1100];
-        for (mtu, pieces) in [(1020, 2), (2000, 2), (usize::MAX, 2), (0, 21), (64, 21), (110, 11), (111, 11)] {
+        for (mtu, pieces) in [(1020, 2), (2000, 2), (usize::MAX, 2), (0, 21), (64, 21), (110, 11), (111, 11)]
+        {
             assert_eq!(carry(&mut Framing::new(mtu), &mut Framing::new(0), &message), pieces, "{mtu}");
         }
         assert_eq!(carry(&mut Framing::new(1020), &mut Framing::new(0), &message[..1010]), 1);

@@ -8,8 +8,10 @@ use super::{NT_RESPONSE, PasswordHash};
 use crate::key::Secret;
 
 const MAGIC_MASTER: &[u8] = b"This is the MPPE Master Key";
-const MAGIC_PEER_SENDS: &[u8] = b"On the client side, this is the send key; on the server side, it is the receive key.";
-const MAGIC_SERVER_SENDS: &[u8] = b"On the client side, this is the receive key; on the server side, it is the send key.";
+const MAGIC_PEER_SENDS: &[u8] =
+    b"On the client side, this is the send key; on the server side, it is the receive key.";
+const MAGIC_SERVER_SENDS: &[u8] =
+    b"On the client side, this is the receive key; on the server side, it is the send key.";
 const PAD_1: [u8; 40] = [0; 40];
 const PAD_2: [u8; 40] = [0xF2; 40];
 /// Octets of a key.

@@ -4,13 +4,13 @@ use super::{CHALLENGE, NT_RESPONSE, hex_digit};
 
 /// First octet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct OpCode(pub(crate) u8);
+struct OpCode(u8);
 
 impl OpCode {
-    pub(crate) const CHALLENGE: Self = Self(1);
-    pub(crate) const RESPONSE: Self = Self(2);
-    pub(crate) const SUCCESS: Self = Self(3);
-    pub(crate) const FAILURE: Self = Self(4);
+    const CHALLENGE: Self = Self(1);
+    const RESPONSE: Self = Self(2);
+    const SUCCESS: Self = Self(3);
+    const FAILURE: Self = Self(4);
 }
 
 /// What the peer proves itself with: the value of the Response packet, and of MS-CHAP2-Response (RFC 2548 §2.3.2).
@@ -42,8 +42,14 @@ impl Response {
 /// A packet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Message<'a> {
-    Challenge { challenge: [u8; CHALLENGE], name: &'a [u8] },
-    Response { response: Response, name: &'a [u8] },
+    Challenge {
+        challenge: [u8; CHALLENGE],
+        name: &'a [u8],
+    },
+    Response {
+        response: Response,
+        name: &'a [u8],
+    },
     /// With text from the server; empty from the peer.
     Success(&'a [u8]),
     /// With text from the server; empty from the peer.

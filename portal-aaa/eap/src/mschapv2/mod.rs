@@ -16,7 +16,7 @@ use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, Zeroizing};
 
 pub(crate) use keys::session_keys;
-pub(crate) use message::{Message, OpCode, Response, failure_text, read_failure};
+pub(crate) use message::{Message, Response, failure_text, read_failure};
 
 /// Octets of a challenge, the authenticator's and the peer's.
 pub(crate) const CHALLENGE: usize = 16;
@@ -79,7 +79,8 @@ impl Exchange<'_> {
         password: &PasswordHash,
         nt_response: &[u8; NT_RESPONSE],
     ) -> [u8; AUTHENTICATOR_RESPONSE] {
-        let digest = Sha1::new().chain_update(*password.hash()).chain_update(nt_response).chain_update(MAGIC_SERVER);
+        let digest =
+            Sha1::new().chain_update(*password.hash()).chain_update(nt_response).chain_update(MAGIC_SERVER);
         let digest = Sha1::new()
             .chain_update(digest.finalize())
             .chain_update(self.challenge_hash())

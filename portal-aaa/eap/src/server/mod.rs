@@ -1,5 +1,8 @@
 //! The authenticator: what a RADIUS server runs for each EAP conversation (RFC 4137 §6).
 
+mod gtc;
+mod method;
+mod mschapv2;
 mod peap;
 mod session;
 mod ttls;
@@ -7,7 +10,7 @@ mod tunnel;
 
 use std::sync::Arc;
 
-use crate::{Msk, Reason};
+use crate::{Msk, Reason, packet::Type};
 
 pub use session::Session;
 
@@ -18,6 +21,17 @@ pub enum Method {
     Peap,
     /// TTLS with PAP or MS-CHAP-V2 inside (RFC 5281).
     Ttls,
+}
+
+impl Method {
+    /// The method of this number.
+    fn of(kind: Type) -> Option<Self> {
+        match kind {
+            Type::PEAP => Some(Self::Peap),
+            Type::TTLS => Some(Self::Ttls),
+            _ => None,
+        }
+    }
 }
 
 /// What all conversations of a server share.

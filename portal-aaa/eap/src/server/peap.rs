@@ -1,159 +1,178 @@
-//! PEAPv0 phase 2: inner identity, EAP-MSCHAPv2, result and crypto-binding (MS-PEAP §3.1.5).
+//! PEAPv0: inside the tunnel EAP again, ended by a result and a crypto-binding (MS-PEAP, draft-kamath-pppext-peapv0).
+//!
+//! Identity → MSCHAPv2, or GTC if the peer wants that → result. The binding is always offered; a peer that answers
+//! it must answer it rightly, and then both sides take their session key from it.
 
-use subtle::ConstantTimeEq;
+use std::sync::Arc;
 
-use super::tunnel::{Inner, Phase2};
+use super::{
+    Config,
+    gtc::Gtc,
+    method::{Inside, Method, Progress, read_identity},
+    mschapv2::Mschapv2,
+};
 use crate::{
-    Msk, Random, Reason,
-    compound::Compound,
-    mschapv2::{Challenge, Message, NtHash, failure_text, nt_response, session_keys, success_text, without_domain},
-    packet::{self, Packet, Type},
-    tls::Tls,
-    tlv::{CryptoBinding, Tlvs},
+    Random, Reason,
+    key::Secret,
+    packet::{Code, Identifier, Type},
+    peap::{CompoundKeys, CryptoBinding, Inner, Outcome, Subtype, Tlvs},
+    tls::Exports,
 };
 
-enum State {
-    Begin,
-    Identity,
-    Lookup,
-    /// The challenge is out.
-    Challenge { challenge: [u8; 16], id: u8, password: String },
-    /// `S=` is out.
-    Proved { inner_key: [u8; 32] },
-    /// `E=691` is out.
-    Refused(Reason),
-    /// The result is out.
-    Result { nonce: [u8; 32], inner_key: [u8; 32] },
+/// Phase 2 of one login.
+pub(super) struct Peap {
+    config: Arc<Config>,
+    phase: Phase,
+    identity: Option<String>,
+    tunnel_key: Secret,
+    msk: Secret,
 }
 
-pub(super) struct Peap {
-    server_name: String,
-    identity: Option<String>,
-    state: State,
+enum Phase {
+    /// EAP-Request/Identity.
+    Identity,
+    /// The first request of the inner method, which the peer may still refuse.
+    Proposed(Box<dyn Method>),
+    /// A later one.
+    Method(Box<dyn Method>),
+    /// Result TLV and crypto-binding.
+    Result(Verdict),
+}
+
+/// What the server thinks, before the peer has agreed.
+struct Verdict {
+    login: Result<(), Reason>,
+    keys: CompoundKeys,
+    nonce: [u8; 32],
 }
 
 impl Peap {
-    pub(super) fn new(server_name: String) -> Self {
-        Self { server_name, identity: None, state: State::Begin }
-    }
-
-    fn message(&mut self, tls: &Tls, data: &[u8], identifier: u8, random: &mut Random<'_>) -> Inner {
-        let Ok(message) = Message::parse(data) else { return Inner::Failure(Reason::ProtocolError) };
-        match (std::mem::replace(&mut self.state, State::Begin), message) {
-            (State::Challenge { challenge, id, password }, Message::Response(response)) => {
-                let name = without_domain(response.name);
-                let known = self.identity.as_deref().map(without_domain);
-                let hash = NtHash::of(&password);
-                let expected = nt_response(&challenge, response.peer_challenge, name, &hash);
-                let good = bool::from(expected.ct_eq(response.nt_response)) && known == Some(name) && response.id == id;
-                let answer = if good {
-                    self.state = State::Proved { inner_key: session_keys(&hash, response.nt_response) };
-                    Message::Success(success_text(&hash, &response, &challenge, name).as_bytes()).write(id)
-                } else {
-                    self.state = State::Refused(Reason::WrongPassword);
-                    Message::Failure(failure_text(&challenge).as_bytes()).write(id)
-                };
-                Inner::Send([&[Type::MSCHAPV2.0], &answer[..]].concat())
-            }
-            (State::Proved { inner_key }, Message::Success(_)) => {
-                self.result(tls, inner_key, identifier, random)
-            }
-            (State::Proved { .. }, Message::Failure(_)) => Inner::Failure(Reason::PeerRefused),
-            // No protected failure result: a peer that requires crypto-binding (`crypto_binding=2`) drops a result
-            // without one, a failed method has no key to make one with, and the peer would wait instead of failing.
-            (State::Refused(reason), Message::Failure(_) | Message::Success(_)) => Inner::Failure(reason),
-            _ => Inner::Failure(Reason::ProtocolError),
+    pub(super) fn new(config: &Arc<Config>) -> Self {
+        Self {
+            config: Arc::clone(config),
+            phase: Phase::Identity,
+            identity: None,
+            tunnel_key: Secret::default(),
+            msk: Secret::default(),
         }
     }
 
-    /// Sends the result with the crypto-binding. The TLV packet keeps its EAP header.
-    fn result(&mut self, tls: &Tls, inner_key: [u8; 32], identifier: u8, random: &mut Random<'_>) -> Inner {
-        let mut nonce = [0; 32];
-        random(&mut nonce);
-        let Ok(compound) = compound(tls, &inner_key) else { return Inner::Failure(Reason::TlsError) };
-        let mut binding = CryptoBinding { received_version: 0, response: false, nonce, mac: [0; 20] };
-        binding.mac = compound.mac(&binding);
-        let tlvs = Tlvs { result: Some(true), binding: Some(binding) };
-        self.state = State::Result { nonce, inner_key };
-        Inner::Send(packet::request(identifier.wrapping_add(1), Type::TLV, &tlvs.write()))
+    fn inner(&mut self, inner: Inner<'_>, random: &mut Random<'_>) -> Result<Progress, Reason> {
+        match (&mut self.phase, inner.kind) {
+            (Phase::Identity, Type::IDENTITY) => {
+                self.identity = Some(read_identity(inner.data)?);
+                self.phase = Phase::Proposed(Box::new(Mschapv2::new(&self.config.name)));
+                Ok(Progress::Continue)
+            }
+            (Phase::Proposed(method), Type::NAK)
+                if method.kind() != Type::GTC && inner.data.contains(&Type::GTC.0) =>
+            {
+                self.phase = Phase::Proposed(Box::new(Gtc::default()));
+                Ok(Progress::Continue)
+            }
+            (Phase::Proposed(_), Type::NAK) => Err(Reason::NoCommonMethod),
+            (Phase::Proposed(method) | Phase::Method(method), kind) if kind == method.kind() => {
+                let progress = method.process(inner.data, random);
+                Ok(self.proceed(progress))
+            }
+            (Phase::Result(verdict), Type::TLV) => {
+                let tlvs = Tlvs::parse(inner.data).ok_or(Reason::ProtocolError)?;
+                let key = verdict.agree(&tlvs)?;
+                self.msk = key.unwrap_or_else(|| self.tunnel_key.clone());
+                Ok(Progress::Done(Ok(())))
+            }
+            _ => Err(Reason::ProtocolError),
+        }
     }
 
-    fn finish(&mut self, tls: &Tls, data: &[u8]) -> Inner {
-        let State::Result { nonce, inner_key } = std::mem::replace(&mut self.state, State::Begin) else {
-            return Inner::Failure(Reason::ProtocolError);
-        };
-        let Some(tlvs) = Tlvs::parse(data) else { return Inner::Failure(Reason::ProtocolError) };
-        if tlvs.result != Some(true) {
-            return Inner::Failure(Reason::PeerRefused);
-        }
-        let Some(binding) = tlvs.binding else {
-            // A peer that knows no crypto-binding leaves it out; the MSK is then the tunnel's own.
-            return match tls.key_material(b"client EAP encryption", Type::PEAP) {
-                Ok(octets) => octets.first_chunk::<64>().map_or(Inner::Failure(Reason::TlsError), |m| Inner::Success(Msk::new(*m))),
-                Err(reason) => Inner::Failure(reason),
-            };
-        };
-        match compound(tls, &inner_key) {
-            Ok(keys) if binding.response && binding.nonce == nonce && keys.verifies(&binding) => Inner::Success(keys.msk()),
-            Ok(_) => Inner::Failure(Reason::CryptoBindingMismatch),
-            Err(reason) => Inner::Failure(reason),
+    /// The inner method has gone a step.
+    fn proceed(&mut self, progress: Progress) -> Progress {
+        match (progress, std::mem::replace(&mut self.phase, Phase::Identity)) {
+            (Progress::Done(login), Phase::Proposed(method) | Phase::Method(method)) => {
+                let keys = CompoundKeys::derive(&self.tunnel_key, method.key().unwrap_or_default());
+                self.phase = Phase::Result(Verdict { login, keys, nonce: [0; 32] });
+                Progress::Continue
+            }
+            (progress, Phase::Proposed(method)) => {
+                self.phase = Phase::Method(method);
+                progress
+            }
+            (progress, phase) => {
+                self.phase = phase;
+                progress
+            }
         }
     }
 }
 
-fn compound(tls: &Tls, inner_key: &[u8; 32]) -> Result<Compound, Reason> {
-    Ok(Compound::new(&*tls.key_material(b"client EAP encryption", Type::PEAP)?, inner_key))
+impl Verdict {
+    fn request(&mut self, random: &mut Random<'_>) -> Vec<u8> {
+        random(&mut self.nonce);
+        // A refusal has a binding too: a peer that requires one would leave a result without it unanswered, and the
+        // login would end by a timeout.
+        let binding = Some(CryptoBinding::sign(&self.keys, Subtype::REQUEST, &self.nonce));
+        let result = Some(if self.login.is_ok() { Outcome::SUCCESS } else { Outcome::FAILURE });
+        Tlvs { result, binding, unknown_mandatory: false }.encode()
+    }
+
+    /// The peer's answer: the session key, or none where it is the tunnel's.
+    fn agree(&self, tlvs: &Tlvs) -> Result<Option<Secret>, Reason> {
+        self.login?;
+        if tlvs.result != Some(Outcome::SUCCESS) || tlvs.unknown_mandatory {
+            return Err(Reason::PeerRefused);
+        }
+        let Some(binding) = &tlvs.binding else { return Ok(None) };
+        if !binding.is_genuine(&self.keys, Subtype::RESPONSE) || binding.nonce() != self.nonce {
+            return Err(Reason::CryptoBindingMismatch);
+        }
+        let msk = self.keys.msk().ok_or(Reason::TlsError)?;
+        Ok(Some(msk.expose().to_vec().into()))
+    }
 }
 
-impl Phase2 for Peap {
-    fn begin(&mut self, _tls: &Tls, _random: &mut Random<'_>) -> Inner {
-        self.state = State::Identity;
-        Inner::Send(vec![Type::IDENTITY.0])
+impl Method for Peap {
+    fn kind(&self) -> Type {
+        Type::PEAP
     }
 
-    fn receive(&mut self, tls: &Tls, plain: &[u8], identifier: u8, random: &mut Random<'_>) -> Inner {
-        if let State::Result { .. } = self.state {
-            return match Packet::parse(plain) {
-                Ok(Packet::Response(body)) if body.kind == Type::TLV => self.finish(tls, body.data),
-                _ => Inner::Failure(Reason::ProtocolError),
-            };
-        }
-        // The inner EAP header is left out in PEAPv0.
-        let Some((kind, data)) = plain.split_first() else { return Inner::Failure(Reason::ProtocolError) };
-        match (Type(*kind), &self.state) {
-            (Type::IDENTITY, State::Identity) => match std::str::from_utf8(data) {
-                Ok(identity) if identity.len() <= 253 => {
-                    self.identity = Some(identity.to_owned());
-                    self.state = State::Lookup;
-                    Inner::Lookup(identity.to_owned())
-                }
-                _ => Inner::Failure(Reason::ProtocolError),
-            },
-            (Type::MSCHAPV2, _) => self.message(tls, data, identifier, random),
-            (Type::NAK, State::Challenge { .. }) => Inner::Failure(Reason::NoCommonMethod),
-            _ => Inner::Failure(Reason::ProtocolError),
-        }
-    }
-
-    fn acknowledged(&mut self, _tls: &Tls) -> Inner {
-        Inner::Failure(Reason::ProtocolError)
-    }
-
-    fn provide(&mut self, _tls: &Tls, password: Option<&[u8]>, random: &mut Random<'_>) -> Inner {
-        let Some(password) = password.and_then(|p| std::str::from_utf8(p).ok()) else {
-            return Inner::Failure(Reason::RejectedByDirectory);
+    fn build_request(&mut self, identifier: Identifier, random: &mut Random<'_>) -> Result<Vec<u8>, Reason> {
+        let (kind, data) = match &mut self.phase {
+            Phase::Identity => (Type::IDENTITY, Vec::new()),
+            Phase::Proposed(method) | Phase::Method(method) => {
+                (method.kind(), method.build_request(identifier, random)?)
+            }
+            Phase::Result(verdict) => (Type::TLV, verdict.request(random)),
         };
-        let mut challenge = [0; 16];
-        random(&mut challenge);
-        let mut id = [0];
-        random(&mut id);
-        let [id] = id;
-        let message = Message::Challenge(Challenge { id, challenge: &challenge, name: self.server_name.as_bytes() }).write(id);
-        self.state = State::Challenge { challenge, id, password: password.to_owned() };
-        Inner::Send([&[Type::MSCHAPV2.0], &message[..]].concat())
+        Ok(Inner { kind, data: &data }.encode(Code::REQUEST, identifier))
     }
 
-    fn identity(&self) -> Option<String> {
-        self.identity.clone()
+    fn process(&mut self, data: &[u8], random: &mut Random<'_>) -> Progress {
+        match Inner::parse(data, Code::RESPONSE) {
+            Some(inner) => self.inner(inner, random).into(),
+            // Also an empty packet: in PEAPv0 every request inside has an answer inside.
+            None => Progress::Done(Err(Reason::ProtocolError)),
+        }
+    }
+
+    fn provide(&mut self, password: Option<&[u8]>) -> Progress {
+        let progress = match &mut self.phase {
+            Phase::Proposed(method) | Phase::Method(method) => method.provide(password),
+            Phase::Identity | Phase::Result(_) => Progress::Done(Err(Reason::ProtocolError)),
+        };
+        self.proceed(progress)
+    }
+
+    fn identity(&self) -> Option<&str> {
+        self.identity.as_deref()
+    }
+
+    fn key(&self) -> Option<&[u8]> {
+        Some(&self.msk)
+    }
+}
+
+impl Inside for Peap {
+    fn established(&mut self, exports: Exports) {
+        self.tunnel_key = exports.keys;
     }
 }

@@ -1,84 +1,110 @@
-//! One EAP conversation: identity, choice of the method, rounds (RFC 4137 §6).
+//! One conversation: identity, proposal, Nak, method, end (RFC 4137 §5 and §6; state and method names are its own).
+//!
+//! The picture with the same names is in README.md.
 
 use std::sync::Arc;
 
-use super::{Config, Method, Step, tunnel::{Phase2, Tunnel, Turn}, peap::Peap, ttls::Ttls};
+use super::{
+    Config, Method as Kind, Step,
+    method::{Method, Progress},
+    peap::Peap,
+    ttls::Ttls,
+    tunnel::Tunnel,
+};
 use crate::{
     Random, Reason,
-    packet::{self, Body, Packet, Type},
+    packet::{self, Code, Identifier, Packet, Type},
 };
 
-/// A login takes about ten; fragments of a long certificate chain add some.
-const MAX_ROUNDS: u32 = 60;
-
-/// RFC 4137 §6's states, as far as they hold between two calls.
-enum State {
-    Initialize,
-    ProposeMethod { tried: Vec<Method>, tunnel: Box<Tunnel> },
-    MethodRequest { tunnel: Box<Tunnel> },
-    Ended,
-}
+/// Requests in a conversation. A login over a link of ordinary width takes about ten, over the narrowest one fifty.
+const MAX_ROUNDS: u16 = 100;
 
 /// One conversation with one peer; drop it when a step ended it.
 pub struct Session {
     config: Arc<Config>,
     mtu: usize,
+    /// Of the request that waits for its response (RFC 4137 §5.1.2 currentId).
+    identifier: Identifier,
+    rounds: u16,
     state: State,
-    identifier: u8,
-    rounds: u32,
+    /// Methods that the peer has been offered.
+    proposed: Vec<Kind>,
+}
+
+/// Where the conversation waits.
+enum State {
+    /// INITIALIZE: nothing has come, and nothing was asked.
+    Initialize,
+    /// IDLE: our EAP-Request/Identity is out.
+    Identity,
+    /// IDLE: the first request of the method is out (methodState PROPOSED); the peer may still refuse it.
+    Proposed(Box<dyn Method>),
+    /// IDLE: a later request of the method is out (methodState CONTINUE).
+    Method(Box<dyn Method>),
+    /// METHOD_RESPONSE: the method waits for the password.
+    Lookup(Box<dyn Method>),
+    /// SUCCESS or FAILURE (methodState END).
+    End,
 }
 
 impl Session {
     /// A conversation that has not begun. `mtu`: octets of an EAP packet that the way to the peer carries, from
     /// Framed-MTU (RFC 3579 §2.4); more than 1020 is not used.
     pub fn new(config: Arc<Config>, mtu: usize) -> Self {
-        Self { config, mtu, state: State::Initialize, identifier: 0, rounds: 0 }
+        let (identifier, proposed) = (Identifier(0), Vec::new());
+        Self { config, mtu, identifier, rounds: 0, state: State::Initialize, proposed }
     }
 
     /// Begins where the access point left it to us to ask who is there (RFC 3579 §2.1, EAP-Start): sends
     /// EAP-Request/Identity. Where it has asked by itself, go on with [`Session::handle`].
     pub fn start(&mut self, random: &mut Random<'_>) -> Step {
-        let mut octet = [0];
-        random(&mut octet);
-        [self.identifier] = octet;
+        let mut identifier = [0];
+        random(&mut identifier);
+        let [identifier] = identifier;
+        self.identifier = Identifier(identifier);
+        self.rounds = 1;
+        self.state = State::Identity;
         Step::Send(packet::request(self.identifier, Type::IDENTITY, &[]))
     }
 
     /// Takes an EAP packet of the peer: the first one is its EAP-Response/Identity.
     pub fn handle(&mut self, packet: &[u8], random: &mut Random<'_>) -> Step {
-        let Ok(Packet::Response(body)) = Packet::parse(packet) else { return Step::Ignore };
-        match std::mem::replace(&mut self.state, State::Ended) {
-            State::Initialize => {
-                if body.kind != Type::IDENTITY {
-                    self.state = State::Initialize;
-                    return Step::Ignore;
-                }
-                self.identifier = body.identifier;
+        // RECEIVED.
+        let Ok(packet) = Packet::parse(packet) else { return Step::Ignore };
+        let (Code::RESPONSE, Some((kind, data))) = (packet.code, packet.method()) else {
+            return Step::Ignore;
+        };
+        // RFC 3748 §4.1: a response to another request than the last one is dropped in silence.
+        if packet.identifier != self.identifier && !matches!(self.state, State::Initialize) {
+            return Step::Ignore;
+        }
+        match (std::mem::replace(&mut self.state, State::End), kind) {
+            (State::Initialize | State::Identity, Type::IDENTITY) => {
+                self.identifier = packet.identifier;
                 let method = self.config.default_method;
-                self.propose(method, Vec::new())
+                self.propose_method(method, random)
             }
-            state if body.identifier != self.identifier => {
+            (State::Proposed(_), Type::NAK) => self.nak(data, random),
+            // INTEGRITY_CHECK.
+            (State::Proposed(method) | State::Method(method), kind)
+                if kind == method.kind() && method.check(data) =>
+            {
+                self.method_response(method, data, random)
+            }
+            // DISCARD: also a Nak to a method that was accepted, and a Notification that nobody asked for.
+            (state, _) => {
                 self.state = state;
                 Step::Ignore
             }
-            State::ProposeMethod { tried, tunnel } => self.answered(body, tried, tunnel, random),
-            State::MethodRequest { tunnel } => {
-                if body.kind != tunnel.kind() {
-                    self.state = State::MethodRequest { tunnel };
-                    return Step::Ignore;
-                }
-                self.method(tunnel, body.data, random)
-            }
-            State::Ended => Step::Ignore,
         }
     }
 
     /// Answers [`Step::Lookup`]: the clear password, or `None` where there is no such user or he may not log in.
     pub fn provide(&mut self, password: Option<&[u8]>, random: &mut Random<'_>) -> Step {
-        match std::mem::replace(&mut self.state, State::Ended) {
-            State::MethodRequest { mut tunnel } => {
-                let turn = tunnel.provide(password, random);
-                self.turn(tunnel, turn)
+        match std::mem::replace(&mut self.state, State::End) {
+            State::Lookup(mut method) => {
+                let progress = method.provide(password);
+                self.select_action(method, progress, random)
             }
             state => {
                 self.state = state;
@@ -87,84 +113,80 @@ impl Session {
         }
     }
 
-    /// The peer took the method, or asks for another with a Nak (RFC 3748 §5.3.1).
-    fn answered(&mut self, body: Body<'_>, tried: Vec<Method>, tunnel: Box<Tunnel>, random: &mut Random<'_>) -> Step {
-        if body.kind == tunnel.kind() {
-            return self.method(tunnel, body.data, random);
-        }
-        if body.kind != Type::NAK {
-            self.state = State::ProposeMethod { tried, tunnel };
-            return Step::Ignore;
-        }
-        let wanted = body.data.iter().find_map(|number| {
-            self.config.methods.iter().copied().find(|method| method.kind() == Type(*number) && !tried.contains(method))
-        });
-        match wanted {
-            Some(method) => self.propose(method, tried),
-            None => self.fail(Reason::NoCommonMethod, None),
-        }
-    }
-
-    fn propose(&mut self, method: Method, mut tried: Vec<Method>) -> Step {
-        tried.push(method);
-        let phase2: Box<dyn Phase2> = match method {
-            Method::Peap => Box::new(Peap::new(self.config.name.clone())),
-            Method::Ttls => Box::new(Ttls::new()),
+    fn propose_method(&mut self, kind: Kind, random: &mut Random<'_>) -> Step {
+        self.proposed.push(kind);
+        let method: Box<dyn Method> = match kind {
+            Kind::Peap => Box::new(Tunnel::new(&self.config, self.mtu, Peap::new(&self.config))),
+            Kind::Ttls => Box::new(Tunnel::new(&self.config, self.mtu, Ttls::new())),
         };
-        match Tunnel::new(&self.config.tls, method.kind(), self.mtu, phase2) {
-            Ok(tunnel) => {
-                let start = tunnel.start();
-                let kind = tunnel.kind();
-                self.state = State::ProposeMethod { tried, tunnel: Box::new(tunnel) };
-                self.send(kind, &start)
-            }
-            Err(reason) => self.fail(reason, None),
+        self.method_request(method, State::Proposed, random)
+    }
+
+    /// RFC 3748 §5.3.1: the peer refuses the proposal and names what it would take, best first.
+    fn nak(&mut self, wanted: &[u8], random: &mut Random<'_>) -> Step {
+        let offered = |kind: &Kind| self.config.methods.contains(kind) && !self.proposed.contains(kind);
+        let kind = wanted.iter().filter_map(|wanted| Kind::of(Type(*wanted))).find(offered);
+        match kind {
+            Some(kind) => self.propose_method(kind, random),
+            None => self.failure(Reason::NoCommonMethod, None),
         }
     }
 
-    fn method(&mut self, mut tunnel: Box<Tunnel>, data: &[u8], random: &mut Random<'_>) -> Step {
-        let turn = tunnel.receive(data, self.identifier, random);
-        self.turn(tunnel, turn)
+    fn method_request(
+        &mut self,
+        mut method: Box<dyn Method>,
+        state: fn(Box<dyn Method>) -> State,
+        random: &mut Random<'_>,
+    ) -> Step {
+        if self.rounds >= MAX_ROUNDS {
+            return self.failure(Reason::TooManyRounds, method.identity());
+        }
+        let identifier = self.identifier.next();
+        match method.build_request(identifier, random) {
+            Ok(data) => {
+                self.rounds += 1;
+                self.identifier = identifier;
+                let packet = packet::request(identifier, method.kind(), &data);
+                self.state = state(method);
+                Step::Send(packet)
+            }
+            Err(reason) => self.failure(reason, method.identity()),
+        }
     }
 
-    fn turn(&mut self, tunnel: Box<Tunnel>, turn: Turn) -> Step {
-        match turn {
-            Turn::Send(data) => {
-                let kind = tunnel.kind();
-                self.state = State::MethodRequest { tunnel };
-                self.send(kind, &data)
-            }
-            Turn::Lookup(identity) => {
-                self.state = State::MethodRequest { tunnel };
+    fn method_response(&mut self, mut method: Box<dyn Method>, data: &[u8], random: &mut Random<'_>) -> Step {
+        let progress = method.process(data, random);
+        self.select_action(method, progress, random)
+    }
+
+    fn select_action(
+        &mut self,
+        method: Box<dyn Method>,
+        progress: Progress,
+        random: &mut Random<'_>,
+    ) -> Step {
+        let identity = method.identity().map(str::to_owned);
+        match (progress, identity) {
+            (Progress::Continue, _) => self.method_request(method, State::Method, random),
+            (Progress::Lookup, Some(identity)) => {
+                self.state = State::Lookup(method);
                 Step::Lookup { identity }
             }
-            Turn::Success(msk, identity) => {
-                Step::Success { packet: packet::success(self.identifier), msk, identity }
-            }
-            Turn::Failure(reason, identity) => self.fail(reason, identity),
+            (Progress::Done(Ok(())), Some(identity)) => match method.key().and_then(crate::Msk::cut) {
+                Some(msk) => Step::Success { packet: packet::success(self.identifier), msk, identity },
+                None => self.failure(Reason::TlsError, Some(&identity)),
+            },
+            (Progress::Done(Err(reason)), identity) => self.failure(reason, identity.as_deref()),
+            // A method that asks for the password of nobody, or lets nobody in.
+            (Progress::Lookup | Progress::Done(Ok(())), None) => self.failure(Reason::ProtocolError, None),
         }
     }
 
-    fn send(&mut self, kind: Type, data: &[u8]) -> Step {
-        self.rounds += 1;
-        if self.rounds > MAX_ROUNDS {
-            return self.fail(Reason::TooManyRounds, None);
-        }
-        self.identifier = self.identifier.wrapping_add(1);
-        Step::Send(packet::request(self.identifier, kind, data))
-    }
-
-    fn fail(&mut self, reason: Reason, identity: Option<String>) -> Step {
-        self.state = State::Ended;
-        Step::Failure { packet: packet::failure(self.identifier), reason, identity }
-    }
-}
-
-impl Method {
-    fn kind(self) -> Type {
-        match self {
-            Self::Peap => Type::PEAP,
-            Self::Ttls => Type::TTLS,
+    fn failure(&self, reason: Reason, identity: Option<&str>) -> Step {
+        Step::Failure {
+            packet: packet::failure(self.identifier),
+            reason,
+            identity: identity.map(str::to_owned),
         }
     }
 }

@@ -1,113 +1,157 @@
-//! EAP-TTLS phase 2: PAP and MS-CHAP-V2 (RFC 5281 §11.2.4, §11.2.5).
+//! TTLSv0: inside the tunnel attributes, the first ones from the peer (RFC 5281).
+//!
+//! PAP (§11.2.5) and MS-CHAP-V2 (§11.2.4). A login with PAP ends with EAP-Success alone: TLS 1.3 adds no protected
+//! result to a full login (RFC 9427 §6.2).
 
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
-use super::tunnel::{Inner, Phase2};
+use super::method::{Inside, Method, Progress, read_identity};
 use crate::{
-    Msk, Random, Reason, avp,
-    mschapv2::{NtHash, authenticator_response, nt_response, without_domain},
-    packet::Type,
-    tls::Tls,
+    Random, Reason,
+    key::Secret,
+    mschapv2::{CHALLENGE, Exchange, PasswordHash, Response},
+    packet::{Identifier, Type},
+    tls::Exports,
+    ttls::{Avp, AvpCode, encode, parse},
 };
 
-enum Proof {
-    Pap(Zeroizing<Vec<u8>>),
-    MsChapV2 { id: u8, peer_challenge: [u8; 16], nt_response: [u8; 24] },
+/// Phase 2 of one login.
+pub(super) struct Ttls {
+    phase: Phase,
+    identity: Option<String>,
+    exports: Option<Exports>,
 }
 
-pub(super) struct Ttls {
-    identity: Option<String>,
-    proof: Option<Proof>,
-    /// MS-CHAP2-Success was sent; the peer's empty answer ends it.
-    proved: bool,
+enum Phase {
+    /// The peer has not said anything.
+    Silent,
+    /// It has sent its password.
+    Pap(Secret),
+    /// It has sent a proof.
+    Mschapv2 { challenge: [u8; CHALLENGE], ident: u8, response: Response },
+    /// The proof was right; ours is sent, and an empty packet is to come back.
+    Proved { attribute: Vec<u8> },
 }
 
 impl Ttls {
     pub(super) fn new() -> Self {
-        Self { identity: None, proof: None, proved: false }
+        Self { phase: Phase::Silent, identity: None, exports: None }
     }
 
-    fn success(tls: &Tls) -> Inner {
-        match tls.key_material(b"ttls keying material", Type::TTLS) {
-            Ok(octets) => octets.first_chunk::<64>().map_or(Inner::Failure(Reason::TlsError), |m| Inner::Success(Msk::new(*m))),
-            Err(reason) => Inner::Failure(reason),
+    fn attributes(&mut self, avps: &[Avp<'_>]) -> Result<Progress, Reason> {
+        let find = |code| avps.iter().find(|avp| avp.code == code).map(|avp| avp.data);
+        if find(AvpCode::EAP_MESSAGE).is_some() {
+            return Err(Reason::NoCommonMethod);
         }
+        // RFC 5281 §10.1: who does not support a mandatory attribute MUST fail the negotiation.
+        if avps.iter().any(|avp| avp.mandatory && !is_known(avp.code)) {
+            return Err(Reason::ProtocolError);
+        }
+        self.identity = Some(read_identity(find(AvpCode::USER_NAME).ok_or(Reason::ProtocolError)?)?);
+        self.phase = match (find(AvpCode::USER_PASSWORD), find(AvpCode::MS_CHAP2_RESPONSE)) {
+            (Some(password), None) => {
+                // RFC 5281 §11.2.5: padded with NUL to a multiple of 16, so that its length does not show.
+                let end = password.iter().rposition(|&octet| octet != 0).map_or(0, |last| last + 1);
+                Phase::Pap(Zeroizing::new(password.get(..end).unwrap_or_default().to_vec()))
+            }
+            (None, Some(response)) => {
+                let challenge = find(AvpCode::MS_CHAP_CHALLENGE).ok_or(Reason::ProtocolError)?;
+                self.mschapv2(challenge, response)?
+            }
+            (None, None) => return Err(Reason::NoCommonMethod),
+            (Some(_), Some(_)) => return Err(Reason::ProtocolError),
+        };
+        Ok(Progress::Lookup)
     }
 
-    fn parse(&mut self, tls: &Tls, plain: &[u8]) -> Result<String, Reason> {
-        let avps = avp::parse(plain).ok_or(Reason::ProtocolError)?;
-        let find = |vendor, code| avps.iter().find(|a| a.vendor == vendor && a.code == code).map(|a| a.data);
-        let name = find(0, avp::USER_NAME).ok_or(Reason::ProtocolError)?;
-        let name = std::str::from_utf8(name).map_err(|_| Reason::ProtocolError)?.to_owned();
-        self.proof = if let Some(password) = find(0, avp::USER_PASSWORD) {
-            // RFC 5281 §11.2.5: padded with NULs so that its length does not show.
-            let end = password.iter().rposition(|octet| *octet != 0).map_or(0, |at| at + 1);
-            Some(Proof::Pap(Zeroizing::new(password.get(..end).unwrap_or_default().to_vec())))
-        } else {
-            let challenge = find(avp::MICROSOFT, avp::MS_CHAP_CHALLENGE).ok_or(Reason::ProtocolError)?;
-            let response = find(avp::MICROSOFT, avp::MS_CHAP2_RESPONSE).ok_or(Reason::ProtocolError)?;
-            let expected = tls.ttls_challenge()?;
-            let ([id, _flags], rest) = response.split_first_chunk::<2>().ok_or(Reason::ProtocolError)?;
-            // RFC 5281 §11.2.4: the challenge is not ours to choose; it comes out of the tunnel.
-            if challenge != expected.get(..16).unwrap_or_default() || Some(id) != expected.last() {
-                return Err(Reason::ProtocolError);
-            }
-            let (peer, rest) = rest.split_first_chunk::<16>().ok_or(Reason::ProtocolError)?;
-            let nt = rest.get(8..32).and_then(|nt| nt.try_into().ok()).ok_or(Reason::ProtocolError)?;
-            Some(Proof::MsChapV2 { id: *id, peer_challenge: *peer, nt_response: nt })
-        };
-        self.identity = Some(name.clone());
-        Ok(name)
+    fn mschapv2(&self, challenge: &[u8], value: &[u8]) -> Result<Phase, Reason> {
+        let exports = self.exports.as_ref().ok_or(Reason::ProtocolError)?;
+        // RFC 2548 §2.3.2: identifier and flags stand before the challenge.
+        let (&[ident, _], fields) = value.split_first_chunk().ok_or(Reason::ProtocolError)?;
+        let response = Response::parse(fields).ok_or(Reason::ProtocolError)?;
+        let claimed: &[u8; CHALLENGE] = challenge.try_into().map_err(|_| Reason::ProtocolError)?;
+        // RFC 5281 §11.2.4: challenge and identifier MUST be those of this tunnel, or the proof is somebody else's.
+        let same = exports.challenge.ct_eq(&[&claimed[..], &[ident]].concat());
+        if !bool::from(same) {
+            return Err(Reason::ProtocolError);
+        }
+        Ok(Phase::Mschapv2 { challenge: *claimed, ident, response })
     }
 }
 
-impl Phase2 for Ttls {
-    fn begin(&mut self, _tls: &Tls, _random: &mut Random<'_>) -> Inner {
-        Inner::Wait
+impl Method for Ttls {
+    fn kind(&self) -> Type {
+        Type::TTLS
     }
 
-    fn receive(&mut self, tls: &Tls, plain: &[u8], _identifier: u8, _random: &mut Random<'_>) -> Inner {
-        if self.proof.is_some() {
-            return Inner::Failure(Reason::ProtocolError);
-        }
-        match self.parse(tls, plain) {
-            Ok(identity) => Inner::Lookup(identity),
-            Err(reason) => Inner::Failure(reason),
-        }
+    fn build_request(&mut self, _: Identifier, _: &mut Random<'_>) -> Result<Vec<u8>, Reason> {
+        Ok(match &self.phase {
+            Phase::Proved { attribute } => encode(&[(AvpCode::MS_CHAP2_SUCCESS, attribute)]),
+            // An empty packet: on TLS 1.3, where the peer's Finished is the last one, it is the peer's turn again.
+            Phase::Silent | Phase::Pap(_) | Phase::Mschapv2 { .. } => Vec::new(),
+        })
     }
 
-    fn acknowledged(&mut self, tls: &Tls) -> Inner {
-        if self.proved { Self::success(tls) } else { Inner::Failure(Reason::ProtocolError) }
-    }
-
-    fn provide(&mut self, tls: &Tls, password: Option<&[u8]>, _random: &mut Random<'_>) -> Inner {
-        let (Some(proof), Some(identity)) = (&self.proof, &self.identity) else {
-            return Inner::Failure(Reason::ProtocolError);
-        };
-        let Some(password) = password else { return Inner::Failure(Reason::RejectedByDirectory) };
-        match proof {
-            Proof::Pap(given) if bool::from(given.ct_eq(password)) => Self::success(tls),
-            Proof::Pap(_) => Inner::Failure(Reason::WrongPassword),
-            Proof::MsChapV2 { id, peer_challenge, nt_response: given } => {
-                let Ok(password) = std::str::from_utf8(password) else { return Inner::Failure(Reason::WrongPassword) };
-                let Ok(challenge) = tls.ttls_challenge() else { return Inner::Failure(Reason::TlsError) };
-                let Some(challenge) = challenge.first_chunk::<16>() else { return Inner::Failure(Reason::TlsError) };
-                let hash = NtHash::of(password);
-                let name = without_domain(identity);
-                if !bool::from(nt_response(challenge, peer_challenge, name, &hash).ct_eq(given)) {
-                    return Inner::Failure(Reason::WrongPassword);
-                }
-                let proof = authenticator_response(&hash, given, peer_challenge, challenge, name);
-                let hex: String = proof.iter().map(|octet| format!("{octet:02X}")).collect();
-                let data = [&[*id], b"S=" as &[u8], hex.as_bytes()].concat();
-                self.proved = true;
-                Inner::Send(avp::write(avp::MICROSOFT, avp::MS_CHAP2_SUCCESS, &data))
+    fn process(&mut self, data: &[u8], _: &mut Random<'_>) -> Progress {
+        match (&self.phase, data) {
+            // Some peers acknowledge our Finished before they speak.
+            (Phase::Silent, []) => Progress::Continue,
+            (Phase::Silent, _) => {
+                parse(data).ok_or(Reason::ProtocolError).and_then(|avps| self.attributes(&avps)).into()
             }
+            (Phase::Proved { .. }, []) => Progress::Done(Ok(())),
+            _ => Progress::Done(Err(Reason::ProtocolError)),
         }
     }
 
-    fn identity(&self) -> Option<String> {
-        self.identity.clone()
+    fn provide(&mut self, password: Option<&[u8]>) -> Progress {
+        let known = password.ok_or(Reason::RejectedByDirectory);
+        match &self.phase {
+            Phase::Pap(claimed) => Progress::Done(known.and_then(|password| {
+                if claimed.ct_eq(password).into() { Ok(()) } else { Err(Reason::WrongPassword) }
+            })),
+            Phase::Mschapv2 { challenge, ident, response } => {
+                let exchange = Exchange {
+                    authenticator_challenge: challenge,
+                    peer_challenge: &response.peer_challenge,
+                    user: self.identity.as_deref().unwrap_or_default().as_bytes(),
+                };
+                let proof = known.and_then(|password| {
+                    PasswordHash::of(password)
+                        .filter(|hash| exchange.proves(hash, &response.nt_response))
+                        .map(|hash| exchange.authenticator_response(&hash, &response.nt_response))
+                        .ok_or(Reason::WrongPassword)
+                });
+                match proof {
+                    Ok(proof) => {
+                        self.phase = Phase::Proved { attribute: [&[*ident], &proof[..]].concat() };
+                        Progress::Continue
+                    }
+                    // RFC 5281 §11.2.4: the server may say so inside, or end at once.
+                    Err(reason) => Progress::Done(Err(reason)),
+                }
+            }
+            Phase::Silent | Phase::Proved { .. } => Progress::Done(Err(Reason::ProtocolError)),
+        }
     }
+
+    fn identity(&self) -> Option<&str> {
+        self.identity.as_deref()
+    }
+
+    fn key(&self) -> Option<&[u8]> {
+        self.exports.as_ref().map(|exports| &exports.keys[..])
+    }
+}
+
+impl Inside for Ttls {
+    fn established(&mut self, exports: Exports) {
+        self.exports = Some(exports);
+    }
+}
+
+fn is_known(code: AvpCode) -> bool {
+    [AvpCode::USER_NAME, AvpCode::USER_PASSWORD, AvpCode::MS_CHAP_CHALLENGE, AvpCode::MS_CHAP2_RESPONSE]
+        .contains(&code)
 }

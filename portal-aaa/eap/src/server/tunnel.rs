@@ -1,167 +1,183 @@
-//! Phase 1 of PEAP and TTLS: fragments, TLS, and phase 2 inside.
+//! A TLS tunnel as an EAP method, with another method inside (RFC 5216 §2.1, RFC 5281 §7, MS-PEAP §3.1.5).
+//!
+//! Knows fragments, handshake and alerts; what is said inside is the business of [`super::peap`] and
+//! [`super::ttls`].
 
 use std::sync::Arc;
 
+use super::{
+    Config,
+    method::{Inside, Method, Progress},
+};
 use crate::{
-    Msk, Random, Reason,
-    framing::{Framing, FramingError, Received},
-    packet::Type,
-    tls::Tls,
+    Random, Reason,
+    framing::{Flags, Frame, Framing, Received},
+    packet::{Identifier, Type},
+    tls::Engine,
 };
 
-/// What a method's turn led to.
-pub(super) enum Turn {
-    /// Type-data of the next request.
-    Send(Vec<u8>),
-    /// The caller is to find this user's password.
-    Lookup(String),
-    Success(Msk, String),
-    Failure(Reason, Option<String>),
-}
-
-/// What phase 2 wants.
-pub(super) enum Inner {
-    /// Encrypt this and send it.
-    Send(Vec<u8>),
-    /// Send a message without octets: it is the peer's turn.
-    Wait,
-    Lookup(String),
-    Success(Msk),
-    Failure(Reason),
-}
-
-/// A method inside the tunnel.
-pub(super) trait Phase2: Send {
-    /// The tunnel stands and the peer has said nothing in it yet.
-    fn begin(&mut self, tls: &Tls, random: &mut Random<'_>) -> Inner;
-    /// The peer said this; `identifier` is the outer request's.
-    fn receive(&mut self, tls: &Tls, plain: &[u8], identifier: u8, random: &mut Random<'_>) -> Inner;
-    /// The peer acknowledged what was sent, with nothing inside.
-    fn acknowledged(&mut self, tls: &Tls) -> Inner;
-    /// The user's password, or none.
-    fn provide(&mut self, tls: &Tls, password: Option<&[u8]>, random: &mut Random<'_>) -> Inner;
-    /// Who the peer says it is.
-    fn identity(&self) -> Option<String>;
-}
-
-pub(super) struct Tunnel {
-    kind: Type,
+/// Both phases of one login.
+pub(super) struct Tunnel<I> {
+    config: Arc<Config>,
+    /// None before the first message: a peer that only says its name costs no TLS.
+    engine: Option<Engine>,
     framing: Framing,
-    tls: Tls,
-    phase2: Box<dyn Phase2>,
-    begun: bool,
-    /// An alert has been sent; the peer's next message ends it.
-    broken: Option<Reason>,
-    identifier: u8,
+    inside: I,
+    next: Next,
+    /// Phase 2 has begun.
+    established: bool,
+    /// Our alert is on its way; RFC 5216 §2.1.3: the server waits for the response to it before it fails.
+    closing: Option<Reason>,
 }
 
-impl Tunnel {
-    pub(super) fn new(
-        config: &Arc<rustls::ServerConfig>,
-        kind: Type,
-        mtu: usize,
-        phase2: Box<dyn Phase2>,
-    ) -> Result<Self, Reason> {
-        Ok(Self {
-            kind,
-            framing: Framing::new(0, mtu),
-            tls: Tls::new(config)?,
-            phase2,
-            begun: false,
-            broken: None,
-            identifier: 0,
-        })
-    }
+/// What the next request is.
+enum Next {
+    /// The first packet, with the start flag.
+    Start,
+    /// A piece of the message that is being sent, or an acknowledgement.
+    Piece,
+    /// What the method inside has to say.
+    Inside,
+}
 
-    pub(super) fn kind(&self) -> Type {
-        self.kind
-    }
-
-    pub(super) fn start(&self) -> Vec<u8> {
-        self.framing.start()
-    }
-
-    /// Takes the type-data of a response.
-    pub(super) fn receive(&mut self, data: &[u8], identifier: u8, random: &mut Random<'_>) -> Turn {
-        self.identifier = identifier;
-        // Versions above 0 are another protocol (PEAPv1); a peer that insists is not served.
-        if data.first().is_some_and(|flags| flags & 0x07 != 0) {
-            return self.fail(Reason::ProtocolError);
-        }
-        match self.framing.receive(data) {
-            Ok(Received::Acknowledged) => Turn::Send(self.framing.next_piece()),
-            Ok(Received::More) => Turn::Send(self.framing.empty()),
-            Ok(Received::Message(message)) => self.message(&message, random),
-            Err(FramingError::TooLong(_)) => self.fail(Reason::TooMuchData),
-            Err(_) => self.fail(Reason::ProtocolError),
+impl<I: Inside> Tunnel<I> {
+    pub(super) fn new(config: &Arc<Config>, mtu: usize, inside: I) -> Self {
+        Self {
+            config: Arc::clone(config),
+            engine: None,
+            framing: Framing::new(mtu),
+            inside,
+            next: Next::Start,
+            established: false,
+            closing: None,
         }
     }
 
-    pub(super) fn provide(&mut self, password: Option<&[u8]>, random: &mut Random<'_>) -> Turn {
-        let inner = self.phase2.provide(&self.tls, password, random);
-        self.inner(inner)
+    fn frame(&mut self, frame: &Frame<'_>, random: &mut Random<'_>) -> Result<Progress, Reason> {
+        // MS-PEAP §3.1.5.1, RFC 5281 §9.2: the peer may not answer with a higher version than ours, which is 0.
+        if frame.flags.version() != 0 {
+            return Err(Reason::ProtocolError);
+        }
+        self.next = Next::Piece;
+        match self.framing.receive(frame)? {
+            Received::Part => Ok(Progress::Continue),
+            Received::Acknowledgement if self.framing.is_sending() => Ok(Progress::Continue),
+            Received::Acknowledgement => self.acknowledged(random),
+            Received::Message(message) => self.message(&message, random),
+        }
     }
 
-    fn message(&mut self, message: &[u8], random: &mut Random<'_>) -> Turn {
-        if let Some(reason) = self.broken {
-            return self.fail(reason);
+    /// All that we had to say has arrived, and the peer has nothing to say.
+    fn acknowledged(&mut self, random: &mut Random<'_>) -> Result<Progress, Reason> {
+        if let Some(reason) = self.closing {
+            return Err(reason);
         }
-        let established = self.tls.established();
-        if message.is_empty() {
-            if !established {
-                return self.fail(Reason::ProtocolError);
-            }
-            let inner = if self.begun {
-                self.phase2.acknowledged(&self.tls)
-            } else {
-                self.begun = true;
-                self.phase2.begin(&self.tls, random)
-            };
-            return self.inner(inner);
+        if self.established {
+            self.next = Next::Inside;
+            return Ok(self.inside.process(&[], random));
         }
-        let progress = self.tls.receive(message);
-        if let Some(reason) = progress.error {
-            // The alert tells the peer's user what happened; a peer's own alert needs no answer.
-            if progress.out.is_empty() || reason == Reason::PeerRefusedServerCertificate {
-                return self.fail(reason);
-            }
-            self.broken = Some(reason);
-            return Turn::Send(self.framing.send(progress.out));
+        self.establish()
+    }
+
+    fn message(&mut self, message: &[u8], random: &mut Random<'_>) -> Result<Progress, Reason> {
+        if let Some(reason) = self.closing {
+            return Err(reason);
         }
-        if !progress.out.is_empty() {
-            // Handshake records; the peer's data could only come with the last of them on TLS 1.3, which has none.
-            return Turn::Send(self.framing.send(progress.out));
-        }
-        if !self.tls.established() {
-            return self.fail(Reason::ProtocolError);
-        }
-        let inner = if progress.plain.is_empty() {
-            self.begun = true;
-            self.phase2.begin(&self.tls, random)
-        } else {
-            self.begun = true;
-            self.phase2.receive(&self.tls, &progress.plain, self.identifier, random)
+        let engine = match &mut self.engine {
+            Some(engine) => engine,
+            none => none.insert(Engine::server(Arc::clone(&self.config.tls))?),
         };
-        self.inner(inner)
+        let said = match engine.receive(message) {
+            Ok(said) => said,
+            Err(error) => {
+                let alert = engine.output();
+                if alert.is_empty() {
+                    return Err(error.into());
+                }
+                self.framing.send(alert);
+                self.closing = Some(error.into());
+                return Ok(Progress::Continue);
+            }
+        };
+        let output = engine.output();
+        match (output.is_empty(), said.is_empty()) {
+            // The handshake goes on, or ends with our message; phase 2 begins when that has arrived.
+            (false, true) => self.framing.send(output),
+            // Nothing may be said inside before our last message (RFC 9427 §3), and nothing we answer outside later.
+            (false, false) => return Err(Reason::ProtocolError),
+            // On TLS 1.3 the peer's message is the last one, perhaps with its first words inside (RFC 9427 §3).
+            (true, _) if engine.is_established() && !self.established => {
+                let progress = self.establish()?;
+                if !said.is_empty() {
+                    return Ok(self.inside.process(&said, random));
+                }
+                return Ok(progress);
+            }
+            (true, false) => {
+                self.next = Next::Inside;
+                return Ok(self.inside.process(&said, random));
+            }
+            // Half a flight of the handshake: the rest is awaited. Inside, silence is not part of any method.
+            (true, true) if self.established => return Err(Reason::ProtocolError),
+            (true, true) => {}
+        }
+        Ok(Progress::Continue)
     }
 
-    fn inner(&mut self, inner: Inner) -> Turn {
-        match inner {
-            Inner::Send(plain) => match self.tls.seal(&plain) {
-                Ok(records) => Turn::Send(self.framing.send(records)),
-                Err(reason) => self.fail(reason),
-            },
-            Inner::Wait => Turn::Send(self.framing.empty()),
-            Inner::Lookup(identity) => Turn::Lookup(identity),
-            Inner::Success(msk) => match self.phase2.identity() {
-                Some(identity) => Turn::Success(msk, identity),
-                None => self.fail(Reason::ProtocolError),
-            },
-            Inner::Failure(reason) => self.fail(reason),
+    /// Phase 2 begins.
+    fn establish(&mut self) -> Result<Progress, Reason> {
+        let engine =
+            self.engine.as_ref().filter(|engine| engine.is_established()).ok_or(Reason::ProtocolError)?;
+        self.inside.established(engine.exports(self.inside.kind())?);
+        self.established = true;
+        self.next = Next::Inside;
+        Ok(Progress::Continue)
+    }
+}
+
+impl<I: Inside> Method for Tunnel<I> {
+    fn kind(&self) -> Type {
+        self.inside.kind()
+    }
+
+    fn build_request(&mut self, identifier: Identifier, random: &mut Random<'_>) -> Result<Vec<u8>, Reason> {
+        match (&self.next, &mut self.engine) {
+            (Next::Start, _) => {
+                return Ok(Frame { flags: Flags(Flags::START), length: None, data: &[] }.encode());
+            }
+            (Next::Inside, Some(engine)) => {
+                let words = self.inside.build_request(identifier, random)?;
+                if !words.is_empty() {
+                    engine.write(&words)?;
+                    self.framing.send(engine.output());
+                }
+                self.next = Next::Piece;
+            }
+            (Next::Piece | Next::Inside, _) => {}
+        }
+        Ok(self.framing.next_piece())
+    }
+
+    fn check(&self, data: &[u8]) -> bool {
+        Frame::parse(data).is_some()
+    }
+
+    fn process(&mut self, data: &[u8], random: &mut Random<'_>) -> Progress {
+        match Frame::parse(data) {
+            Some(frame) => self.frame(&frame, random).into(),
+            None => Progress::Done(Err(Reason::ProtocolError)),
         }
     }
 
-    fn fail(&self, reason: Reason) -> Turn {
-        Turn::Failure(reason, self.phase2.identity())
+    fn provide(&mut self, password: Option<&[u8]>) -> Progress {
+        self.inside.provide(password)
+    }
+
+    fn identity(&self) -> Option<&str> {
+        self.inside.identity()
+    }
+
+    fn key(&self) -> Option<&[u8]> {
+        self.inside.key()
     }
 }

@@ -1,0 +1,21 @@
+//! The one interface of what a peer says inside its tunnel.
+
+use super::Reason;
+use crate::{Msk, Random, key::Secret, packet::Identifier, tls::Exports};
+
+/// Phase 2 of one login.
+pub(super) trait Inside: Send {
+    /// The tunnel stands. Gives the first words, if they are the peer's.
+    fn established(&mut self, exports: Exports, random: &mut Random<'_>) -> Option<Secret>;
+    /// Answers the server's words.
+    fn hear(
+        &mut self,
+        words: &[u8],
+        identifier: Identifier,
+        random: &mut Random<'_>,
+    ) -> Result<Secret, Reason>;
+    /// The session key, once an EAP-Success would be believed.
+    fn msk(&self) -> Option<Msk>;
+    /// What an EAP-Failure would mean.
+    fn reason(&self) -> Reason;
+}

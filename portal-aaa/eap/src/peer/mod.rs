@@ -1,0 +1,86 @@
+//! The peer: a supplicant without a radio, for tests and load (RFC 4137 §4).
+//!
+//! It trusts one set of authorities and one server name, never asks a person, and speaks the method it was told.
+
+mod inside;
+mod mschapv2;
+mod peap;
+mod reason;
+mod session;
+mod ttls;
+mod tunnel;
+
+use std::sync::Arc;
+
+use rustls::pki_types::ServerName;
+use zeroize::Zeroizing;
+
+use crate::{Msk, packet::Type};
+
+pub use reason::Reason;
+pub use session::Session;
+
+/// Outer and inner method.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Method {
+    /// PEAPv0 with EAP-MSCHAPv2.
+    PeapMschapv2,
+    /// PEAPv0 with EAP-GTC.
+    PeapGtc,
+    /// TTLS with the password as an attribute.
+    TtlsPap,
+    /// TTLS with MS-CHAP-V2 attributes.
+    TtlsMschapv2,
+}
+
+impl Method {
+    fn outer(self) -> Type {
+        match self {
+            Self::PeapMschapv2 | Self::PeapGtc => Type::PEAP,
+            Self::TtlsPap | Self::TtlsMschapv2 => Type::TTLS,
+        }
+    }
+
+    /// What it answers a proposal inside PEAP with.
+    fn inner(self) -> Type {
+        match self {
+            Self::PeapGtc => Type::GTC,
+            Self::PeapMschapv2 | Self::TtlsPap | Self::TtlsMschapv2 => Type::MSCHAPV2,
+        }
+    }
+}
+
+/// A credential and whom to show it to. Shared by all conversations with it.
+#[derive(Clone)]
+pub struct Config {
+    /// Authorities and versions; make it with [`crate::tls::client_config`].
+    pub tls: Arc<rustls::ClientConfig>,
+    /// The name that the server's certificate must have.
+    pub server_name: ServerName<'static>,
+    /// What to log in with.
+    pub method: Method,
+    /// Identity outside the tunnel, for all to see (RFC 7542 §2.4).
+    pub outer_identity: String,
+    /// Identity inside.
+    pub identity: String,
+    /// Clear password.
+    pub password: Zeroizing<String>,
+    /// PEAP: refuse a server without crypto-binding.
+    pub require_binding: bool,
+    /// TTLS on TLS 1.3: put the first attributes into the packet of the TLS Finished, as some supplicants do
+    /// (RFC 9427 §3), instead of waiting for the server's next one.
+    pub hasty: bool,
+}
+
+/// What the caller does next.
+#[derive(Debug)]
+pub enum Step {
+    /// Send this EAP-Response.
+    Send(Vec<u8>),
+    /// Logged in.
+    Success(Msk),
+    /// Refused, by either side. The conversation is over.
+    Failure(Reason),
+    /// Nothing; the packet was not for this conversation.
+    Ignore,
+}

@@ -1,0 +1,66 @@
+//! Logins that succeed.
+
+use super::{
+    air::Air,
+    world::{Conversation, VERSIONS, every_login, log_in, peer_config, random, server_config},
+};
+use crate::{
+    packet::{self, Identifier, Type},
+    peer, server,
+};
+
+#[test]
+fn every_method_logs_in_on_every_version() {
+    for peer in every_login() {
+        log_in(server_config(), peer).assert_success();
+    }
+}
+
+#[test]
+fn a_peer_need_not_require_the_binding() {
+    for version in VERSIONS {
+        let peer =
+            peer::Config { require_binding: false, ..peer_config(peer::Method::PeapMschapv2, version) };
+        log_in(server_config(), peer).assert_success();
+    }
+}
+
+#[test]
+fn first_words_may_come_with_the_handshakes_last() {
+    for method in [peer::Method::TtlsPap, peer::Method::TtlsMschapv2] {
+        let patient = peer_config(method, VERSIONS[1]);
+        let hasty = peer::Config { hasty: true, ..patient.clone() };
+        let (patient, hasty) = (log_in(server_config(), patient), log_in(server_config(), hasty));
+        assert_eq!(hasty.rounds + 2, patient.rounds, "one request and its response less");
+        hasty.assert_success();
+        patient.assert_success();
+    }
+}
+
+#[test]
+fn the_peer_may_choose_another_method() {
+    for default_method in [server::Method::Peap, server::Method::Ttls] {
+        for peer in every_login() {
+            log_in(server::Config { default_method, ..server_config() }, peer).assert_success();
+        }
+    }
+}
+
+#[test]
+fn the_access_point_may_have_asked_for_the_name() {
+    let mut talk =
+        Conversation::new(server_config(), peer_config(peer::Method::PeapMschapv2, VERSIONS[0]), 1020);
+    let asked = packet::request(Identifier(77), Type::IDENTITY, &[]);
+    let peer::Step::Send(named) = talk.peer.handle(&asked, &mut random()) else { panic!() };
+    let server::Step::Send(start) = talk.hand_over(&named) else { panic!() };
+    assert_eq!(start, [1, 78, 0, 6, 25, 0x20]);
+}
+
+#[test]
+fn a_notification_is_answered_and_changes_nothing() {
+    let mut talk = Conversation::new(server_config(), peer_config(peer::Method::TtlsPap, VERSIONS[0]), 1020);
+    let notice = packet::request(Identifier(3), Type::NOTIFICATION, b"hello");
+    let peer::Step::Send(answer) = talk.peer.handle(&notice, &mut random()) else { panic!() };
+    assert_eq!(answer, [2, 3, 0, 5, 2]);
+    talk.run(&mut Air::fair()).assert_success();
+}

@@ -1,0 +1,14 @@
+//! Peer and server in one process, with whatever the air does to packets between them.
+
+mod air;
+mod between;
+mod bounds;
+mod fragments;
+mod garbage;
+mod login;
+mod order;
+mod refusal;
+mod vectors;
+mod world;
+
+pub(crate) use vectors::Vectors;

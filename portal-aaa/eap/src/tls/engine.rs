@@ -1,0 +1,159 @@
+//! rustls with its bytes carried by hand, for both sides.
+//!
+//! A message of the other side goes in whole, what is to be sent comes out whole; cutting is the business of
+//! [`crate::framing`].
+
+use std::{
+    io::{ErrorKind, Read, Write},
+    sync::Arc,
+};
+
+use rustls::{
+    AlertDescription, ClientConfig, ClientConnection, Connection, Error, ProtocolVersion, ServerConfig,
+    ServerConnection, pki_types::ServerName,
+};
+use zeroize::Zeroizing;
+
+use crate::{framing::MAX_MESSAGE, key::Secret, packet::Type};
+
+/// MSK and EMSK together (RFC 5216 §2.3). Always asked for as a whole: on TLS 1.3 the length goes into the
+/// derivation, so that half of it is not the first half.
+const KEY_MATERIAL: usize = 128;
+/// Octets of the implicit challenge: 16 for MS-CHAP-Challenge, one for the identifier (RFC 5281 §11.2.4).
+const CHALLENGE: usize = 17;
+
+/// The tunnel cannot be, or is no more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum TlsError {
+    /// An alert that says that the other side does not like our certificate.
+    CertificateRefused,
+    /// We do not trust the other side's certificate.
+    CertificateUntrusted,
+    /// The other side closed the tunnel.
+    Closed,
+    /// Anything else.
+    Failed,
+}
+
+impl From<Error> for TlsError {
+    fn from(error: Error) -> Self {
+        use AlertDescription as Alert;
+        match error {
+            Error::AlertReceived(
+                Alert::BadCertificate
+                | Alert::UnsupportedCertificate
+                | Alert::CertificateRevoked
+                | Alert::CertificateExpired
+                | Alert::CertificateUnknown
+                | Alert::UnknownCA
+                | Alert::AccessDenied
+                // A signature that does not fit: an authority of the same name with another key.
+                | Alert::DecryptError
+                // What wpa_supplicant with OpenSSL says when the chain is good but the name is another one.
+                | Alert::InternalError,
+            ) => Self::CertificateRefused,
+            Error::InvalidCertificate(_) | Error::NoCertificatesPresented => Self::CertificateUntrusted,
+            _ => Self::Failed,
+        }
+    }
+}
+
+/// One end of a tunnel.
+pub(crate) struct Engine(Connection);
+
+impl Engine {
+    pub(crate) fn server(config: Arc<ServerConfig>) -> Result<Self, TlsError> {
+        Self::limited(ServerConnection::new(config)?.into())
+    }
+
+    pub(crate) fn client(config: Arc<ClientConfig>, name: ServerName<'static>) -> Result<Self, TlsError> {
+        Self::limited(ClientConnection::new(config, name)?.into())
+    }
+
+    fn limited(mut connection: Connection) -> Result<Self, TlsError> {
+        connection.set_buffer_limit(Some(2 * MAX_MESSAGE));
+        Ok(Self(connection))
+    }
+
+    /// Takes a message of the other side and gives what it said inside the tunnel, usually nothing.
+    ///
+    /// After an error there may be an alert to send.
+    pub(crate) fn receive(&mut self, message: &[u8]) -> Result<Secret, TlsError> {
+        let mut inside = Zeroizing::new(Vec::new());
+        let mut rest = message;
+        while !rest.is_empty() {
+            // Zero octets taken from something that is not empty: the other side has closed the tunnel before.
+            if self.0.read_tls(&mut rest).map_err(|_| TlsError::Failed)? == 0 {
+                return Err(TlsError::Closed);
+            }
+            let state = self.0.process_new_packets()?;
+            self.read(state.plaintext_bytes_to_read(), &mut inside)?;
+            if state.peer_has_closed() {
+                return Err(TlsError::Closed);
+            }
+        }
+        Ok(inside)
+    }
+
+    /// Moves what was said inside out of rustls. The message that it came in was bounded, so this is.
+    fn read(&mut self, length: usize, inside: &mut Secret) -> Result<(), TlsError> {
+        let mut octets = Zeroizing::new(vec![0; length]);
+        match self.0.reader().read_exact(&mut octets) {
+            Ok(()) => inside.extend_from_slice(&octets),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(_) => return Err(TlsError::Failed),
+        }
+        Ok(())
+    }
+
+    /// Says something inside the tunnel; it goes out with [`Engine::output`].
+    pub(crate) fn write(&mut self, inside: &[u8]) -> Result<(), TlsError> {
+        self.0.writer().write_all(inside).map_err(|_| TlsError::Failed)
+    }
+
+    /// All that is to be sent now.
+    pub(crate) fn output(&mut self) -> Vec<u8> {
+        let mut output = Vec::new();
+        while self.0.wants_write() {
+            // Writing into memory does not fail; should it, what is there goes out.
+            if self.0.write_tls(&mut output).is_err() {
+                break;
+            }
+        }
+        output
+    }
+
+    /// The handshake is over: keys are there.
+    pub(crate) fn is_established(&self) -> bool {
+        !self.0.is_handshaking()
+    }
+
+    pub(crate) fn is_tls13(&self) -> bool {
+        self.0.protocol_version() == Some(ProtocolVersion::TLSv1_3)
+    }
+
+    /// The keys that the methods are made of. An error before the handshake is over.
+    pub(crate) fn exports(&self, method: Type) -> Result<Exports, TlsError> {
+        let (label, context): (&[u8], _) = match (self.is_tls13(), method) {
+            // RFC 9427 §2.1: one label for all, the context tells the methods apart.
+            (true, Type(kind)) => (b"EXPORTER_EAP_TLS_Key_Material", Some([kind])),
+            // RFC 5281 §8. No context is not the same as an empty one on TLS 1.2.
+            (false, Type::TTLS) => (b"ttls keying material", None),
+            // RFC 5216 §2.3.
+            (false, _) => (b"client EAP encryption", None),
+        };
+        let mut keys = Zeroizing::new(vec![0; KEY_MATERIAL]);
+        self.0.export_keying_material(&mut *keys, label, context.as_ref().map(|context| &context[..]))?;
+        // RFC 5281 §11.1, RFC 9427 §2.4: without a context on either version.
+        let challenge = self.0.export_keying_material([0; CHALLENGE], b"ttls challenge", None)?;
+        Ok(Exports { keys, challenge })
+    }
+}
+
+/// What an established tunnel gives to the method inside.
+pub(crate) struct Exports {
+    /// 128 octets: MSK, then EMSK; their first 60 are PEAP's tunnel key.
+    pub(crate) keys: Secret,
+    /// TTLS's implicit challenge.
+    pub(crate) challenge: [u8; CHALLENGE],
+}

@@ -1,0 +1,5 @@
+//! What both sides of TTLS write inside the tunnel (RFC 5281 §10).
+
+mod avp;
+
+pub(crate) use avp::{Avp, AvpCode, encode, parse};
