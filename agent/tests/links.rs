@@ -34,6 +34,7 @@ use agent::{
     },
 };
 use namespace::{LIMIT, Namespace, Program};
+use nix::sys::socket::{setsockopt, sockopt::BindToDevice};
 use tempfile::TempDir;
 use tokio::{
     sync::mpsc,
@@ -59,6 +60,8 @@ impl Lab {
             core.ip(&format!("address add {address} dev {interface}"));
             core.ip(&format!("link set {interface} up"));
             core.sysctl(&format!("ipv4/conf/{interface}/rp_filter"), "1");
+            // A gateway does not answer for addresses that are behind it.
+            core.sysctl(&format!("ipv4/conf/{interface}/arp_ignore"), "1");
         }
         // The radio is up as the supplicant leaves it; the bearer's interface is ours to put up.
         laptop.ip("link set wlan0 up");
@@ -557,6 +560,7 @@ fn web(core: &Namespace, answer: &'static str) -> String {
 fn a_probe_leaves_by_its_own_link_before_the_move() {
     let lab = Lab::new();
     let _dhcp = lab.dhcp(&[]);
+    let (server, _sources) = echo(&lab.core);
     let online = web(&lab.core, "HTTP/1.1 204 No Content\r\nContent-Length: 0\r\n\r\n");
     let portal =
         web(&lab.core, "HTTP/1.1 302 Found\r\nLocation: http://10.9.0.1/login\r\nContent-Length: 0\r\n\r\n");
@@ -571,6 +575,12 @@ fn a_probe_leaves_by_its_own_link_before_the_move() {
         lab.core.ip("address flush dev gw0");
         lab.core.sysctl("ipv4/conf/gw0/forwarding", "0");
         lab.core.ip("link set gw0 arp off");
+        let mut octets = [0; 5];
+        let datagram = UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a socket");
+        setsockopt(&datagram, BindToDevice, &"wlan0".into()).expect("bound to the interface");
+        datagram.set_read_timeout(Some(LIMIT)).expect("a limit");
+        datagram.send_to(b"hello", server).expect("sent");
+        assert_eq!(datagram.recv(&mut octets).expect("an answer"), 5);
         let (events, mut inbox) = mpsc::channel(4);
         let prober = probe::spawn(events);
         let mut ask = async |url: &str, interface: &str| {

@@ -134,7 +134,11 @@ pub(super) fn remove_leftovers(run_dir: &Path) -> io::Result<()> {
     for entry in fs::read_dir(run_dir)? {
         let entry = entry?;
         if entry.file_name().as_encoded_bytes().starts_with(PREFIX.as_bytes()) {
-            fs::remove_dir_all(entry.path())?;
+            match fs::remove_dir_all(entry.path()) {
+                // A thread of ours that is just ending removes its own.
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
         }
     }
     Ok(())

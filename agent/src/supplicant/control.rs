@@ -236,7 +236,7 @@ impl Shell {
             Heard::Gap => {
                 tracing::warn!("an event of the supplicant was lost; asking for its status");
                 let status = operations::status(&mut session.commands)?;
-                let outcomes = session.tracker.status(&status);
+                let outcomes = session.tracker.check(&status);
                 return self.carry_out(outcomes);
             }
         };
@@ -255,7 +255,7 @@ impl Shell {
         let mut outcomes = session.tracker.expire(now);
         if now >= session.next_check {
             let status = operations::status(&mut session.commands)?;
-            outcomes.extend(session.tracker.status(&status));
+            outcomes.extend(session.tracker.check(&status));
             session.next_check = now + CHECK_EVERY;
         }
         self.carry_out(outcomes)

@@ -20,7 +20,8 @@ const AAA_SILENCE: Duration = Duration::from_secs(12);
 const JOIN_LIMIT: Duration = Duration::from_secs(40);
 /// A scan may miss a beacon; two in a row mean that the network is away.
 const MISSED_SCANS: u8 = 2;
-/// `STATUS` answers in a row that must deny an association before its end is believed without a line.
+/// `STATUS` answers in a row, without a line between them, that must contradict us before they are believed: the
+/// lines that explain the first may be on their way.
 const DOUBTS: u8 = 2;
 /// IEEE 802.11 §9.4.1.7: 802.1X authentication failed.
 const REASON_8021X_FAILED: u16 = 23;
@@ -44,6 +45,7 @@ pub(super) enum Outcome {
 #[derive(Debug, Default)]
 pub(super) struct Tracker {
     phase: Phase,
+    doubts: u8,
 }
 
 #[derive(Debug, Default)]
@@ -54,7 +56,6 @@ enum Phase {
     Connected {
         network: u32,
         bssid: Mac,
-        doubts: u8,
     },
     /// Was connected; the supplicant may reconnect by itself.
     Lost {
@@ -127,6 +128,7 @@ impl Tracker {
 
     /// One line of the supplicant; `text` is it for people.
     pub(super) fn notice(&mut self, now: Duration, notice: Notice, text: &str) -> Vec<Outcome> {
+        self.doubts = 0;
         match &mut self.phase {
             Phase::Idle => Vec::new(),
             Phase::Joining(join) => match join.notice(now, notice) {
@@ -135,7 +137,7 @@ impl Tracker {
                 Verdict::AskStatus => vec![Outcome::AskStatus],
                 Verdict::Failed(failure) => self.fail(failure, text),
             },
-            Phase::Connected { network, bssid, .. } => match notice {
+            Phase::Connected { network, bssid } => match notice {
                 Notice::Disconnected { reason, locally } => {
                     self.phase = Phase::Lost { network: *network };
                     vec![Outcome::Tell(Event::Disconnected { reason, locally })]
@@ -156,10 +158,28 @@ impl Tracker {
         }
     }
 
-    /// What the supplicant is, whatever lines came.
+    /// A look at `STATUS` every now and then, for lines that never came.
+    pub(super) fn check(&mut self, status: &Status) -> Vec<Outcome> {
+        let contradicts = match &self.phase {
+            Phase::Idle => false,
+            Phase::Joining(join) => {
+                status.network == Some(join.network)
+                    && (status.completed() || (status.associated() && !join.associated))
+            }
+            Phase::Connected { .. } => status.idle(),
+            Phase::Lost { network } => status.network == Some(*network) && status.completed(),
+        };
+        self.doubts = if contradicts { self.doubts + 1 } else { 0 };
+        if self.doubts < DOUBTS {
+            return Vec::new();
+        }
+        self.doubts = 0;
+        self.status(status)
+    }
+
+    /// What the supplicant is, to be believed.
     pub(super) fn status(&mut self, status: &Status) -> Vec<Outcome> {
         match &mut self.phase {
-            Phase::Idle => Vec::new(),
             Phase::Joining(join) if status.network == Some(join.network) => {
                 let mut outcomes = Vec::new();
                 if let Some(bssid) = status.bssid
@@ -176,25 +196,17 @@ impl Tracker {
                 let network = *network;
                 self.connected(network, status).into_iter().collect()
             }
-            Phase::Connected { network, doubts, .. } => {
-                if !status.idle() {
-                    *doubts = 0;
-                    return Vec::new();
-                }
-                *doubts += 1;
-                if *doubts < DOUBTS {
-                    return Vec::new();
-                }
+            Phase::Connected { network, .. } if status.idle() => {
                 self.phase = Phase::Lost { network: *network };
                 vec![Outcome::Tell(Event::Disconnected { reason: 0, locally: false })]
             }
-            Phase::Joining(_) | Phase::Lost { .. } => Vec::new(),
+            Phase::Idle | Phase::Joining(_) | Phase::Connected { .. } | Phase::Lost { .. } => Vec::new(),
         }
     }
 
     fn connected(&mut self, network: u32, status: &Status) -> Option<Outcome> {
         let bssid = status.bssid.filter(|_| status.completed())?;
-        self.phase = Phase::Connected { network, bssid, doubts: 0 };
+        self.phase = Phase::Connected { network, bssid };
         Some(Outcome::Tell(Event::Connected {
             bssid,
             pairwise_cipher: status.pairwise_cipher.clone().unwrap_or_default(),
@@ -440,14 +452,25 @@ mod tests {
     }
 
     #[test]
-    fn lost_lines_are_made_good_by_status() {
+    fn lost_lines_are_made_good_by_a_second_look() {
         let (mut tracker, _) = joining(&[]);
-        let outcomes = tracker.status(&completed());
+        assert_eq!(tracker.check(&completed()), []);
+        let outcomes = tracker.check(&completed());
         assert_eq!(outcomes[0], Outcome::Tell(Event::Associated { bssid: AP }));
         assert!(matches!(outcomes[1], Outcome::Tell(Event::Connected { .. })));
         let gone = Status { state: "SCANNING".into(), ..Status::default() };
-        assert_eq!(tracker.status(&gone), []);
-        assert_eq!(tracker.status(&gone), [Outcome::Tell(Event::Disconnected { reason: 0, locally: false })]);
+        assert_eq!(tracker.check(&gone), []);
+        assert_eq!(tracker.check(&gone), [Outcome::Tell(Event::Disconnected { reason: 0, locally: false })]);
+    }
+
+    #[test]
+    fn a_look_does_not_overtake_lines_that_are_on_their_way() {
+        let (mut tracker, _) = joining(&[ASSOCIATED, STARTED]);
+        assert_eq!(tracker.check(&completed()), []);
+        let told = feed(&mut tracker, 2, &[CERT, ACCEPTED]);
+        assert_eq!(told, [Outcome::Tell(Event::ServerAccepted { subject: "/CN=aaa".into() })]);
+        assert_eq!(tracker.check(&completed()), []);
+        assert_eq!(feed(&mut tracker, 2, &[SUCCESS, CONNECTED]), [Outcome::AskStatus]);
     }
 
     #[test]

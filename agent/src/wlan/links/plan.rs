@@ -192,7 +192,7 @@ impl Wanted {
             let Way { ip, prefix, valid, .. } = *way;
             all.addresses.push(Address { interface: plan.interface, ip, prefix, valid, ours: true });
             let bound = Selector::Bound { interface: plan.name.clone(), v6: ip.is_ipv6() };
-            let rules = [Selector::From(ip)];
+            let rules = [Selector::From(ip), bound];
             let rules =
                 rules.map(|selector| Rule { selector, table: table(link), preference: preference(link) });
             all.rules.extend(rules);
