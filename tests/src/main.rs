@@ -1,1 +1,95 @@
-fn main() {}
+//! `cargo lab`: the demo, the tests on real parts, the packages. tests/README.md says what is where.
+//!
+//! The same program is process 1 of the virtual laptop (`guest`): the kernel starts it there as `/init`.
+
+#![forbid(unsafe_code)]
+
+mod atsim;
+mod cases;
+mod clock;
+mod demo;
+mod guest;
+mod package;
+mod packages;
+mod progress;
+mod report;
+mod suite;
+mod text;
+mod traffic;
+mod vm;
+mod workshop;
+mod world;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use anyhow::Result;
+use clap::{Parser, Subcommand};
+
+/// Demo, tests and packages of wifi-offload.
+#[derive(Parser)]
+#[command(name = "cargo lab", bin_name = "cargo lab")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// One whole offload and return on a virtual laptop, as a timeline
+    Demo {
+        /// One JSON object instead of the timeline
+        #[arg(long)]
+        json: bool,
+        /// Make this one thing wrong
+        #[arg(long = "break", value_name = "WHAT")]
+        broken: Option<demo::Break>,
+    },
+    /// Every test there is, or one suite
+    Test {
+        /// Say which suites there are
+        #[arg(long)]
+        list: bool,
+        /// A suite, or SUITE/PART for the cases whose name contains PART
+        name: Option<String>,
+    },
+    /// Build both Debian packages
+    Package,
+    /// The inside of a suite that runs in namespaces of its own
+    #[command(hide = true)]
+    Inside {
+        suite: String,
+        #[arg(long)]
+        only: Option<String>,
+        #[arg(long)]
+        programs: PathBuf,
+        #[arg(long)]
+        out: PathBuf,
+    },
+}
+
+fn main() -> ExitCode {
+    if guest::is_init() {
+        guest::main();
+    }
+    match run(Arguments::parse().command) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("lab: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<bool> {
+    match command {
+        Command::Demo { json, broken } => demo::run(json, broken),
+        Command::Test { list: true, .. } => {
+            suite::list();
+            Ok(true)
+        }
+        Command::Test { name, .. } => suite::run(name.as_deref()),
+        Command::Package => package::run().map(|()| true),
+        Command::Inside { only, programs, out, .. } => guest::boxed::modem(only.as_deref(), &programs, &out),
+    }
+}

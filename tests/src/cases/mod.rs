@@ -1,0 +1,75 @@
+//! What the suites `modem` and `vm` do, inside their namespaces or their virtual machine.
+//!
+//! Cases of a suite share one world and run in order; each brings the agent back to `armed` (or to what its name
+//! says) before it ends, so that one that fails does not make all after it fail.
+
+mod leaks;
+mod modem;
+mod refusals;
+mod restarts;
+mod rounds;
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::{
+    clock,
+    report::{Case, Line, Reporter},
+    world::{Feed, Options, World},
+};
+
+/// One case.
+struct Entry {
+    name: &'static str,
+    run: fn(&mut World, &Reporter) -> Result<()>,
+}
+
+const VM: [Entry; 8] = [
+    Entry { name: "whole-offload-and-return", run: rounds::whole },
+    Entry { name: "modemmanager-killed-and-restarted", run: restarts::modem_manager },
+    Entry { name: "supplicant-killed-and-restarted", run: restarts::supplicant },
+    Entry { name: "supplicant-killed-while-on-wifi", run: restarts::supplicant_on_wifi },
+    Entry { name: "portal-aaa-killed-and-restarted", run: restarts::portal_aaa },
+    Entry { name: "wrong-mac-is-refused", run: refusals::wrong_mac },
+    Entry { name: "rogue-access-point-gets-nothing", run: refusals::rogue },
+    Entry { name: "nothing-leaks", run: leaks::nothing },
+];
+
+const MODEM: [Entry; 7] = [
+    Entry { name: "modem-comes-late-and-a-credential-is-fetched", run: modem::late },
+    Entry { name: "modem-leaves-and-returns", run: modem::leaves },
+    Entry { name: "network-drops-the-session", run: modem::dropped },
+    Entry { name: "modemmanager-killed-and-restarted", run: modem::killed },
+    Entry { name: "silent-gateway-feed-gives-nothing", run: modem::silent_feed },
+    Entry { name: "another-imsi-gets-nothing", run: modem::other_imsi },
+    Entry { name: "no-identifier-in-database-or-logs", run: leaks::nothing_without_radio },
+];
+
+/// Suite `vm`; true where all cases are good.
+pub(crate) fn vm(only: Option<&str>, options: &Options, reporter: &Reporter) -> Result<bool> {
+    all(&VM, only, options, reporter)
+}
+
+/// Suite `modem`.
+pub(crate) fn modem(only: Option<&str>, options: &Options, reporter: &Reporter) -> Result<bool> {
+    all(&MODEM, only, options, reporter)
+}
+
+fn all(entries: &[Entry], only: Option<&str>, options: &Options, reporter: &Reporter) -> Result<bool> {
+    let wanted: Vec<&Entry> = entries.iter().filter(|entry| only.is_none_or(|only| entry.name.contains(only))).collect();
+    if wanted.is_empty() {
+        bail!("no case of that name");
+    }
+    debug_assert_eq!(options.feed, Feed::Honest);
+    let mut world = World::build(options, reporter)?;
+    let mut good = true;
+    for entry in wanted {
+        let began = clock::now();
+        let outcome = (entry.run)(&mut world, reporter).with_context(|| entry.name);
+        let failure = outcome.err().map(|error| format!("{error:?}"));
+        good &= failure.is_none();
+        let secs = began.elapsed().as_secs_f32();
+        reporter.send(&Line::Case(Case { name: entry.name.to_owned(), failure, secs }));
+    }
+    world.finish()?;
+    Ok(good)
+}

@@ -1,0 +1,103 @@
+//! The cellular side: the real ModemManager, a modem that comes and goes, and a portal that must be convinced.
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result, ensure};
+
+use super::restarts::{at, status_says};
+use crate::{
+    atsim::Order,
+    report::Reporter,
+    text::Follower,
+    world::{Feed, World, plan},
+};
+
+/// How long until a refusal is in the log.
+const REFUSED: Duration = Duration::from_secs(60);
+
+/// The agent is there before the modem; then the modem comes, and a credential with it.
+pub(super) fn late(world: &mut World, _: &Reporter) -> Result<()> {
+    world.cellular.modem.kill_manager()?;
+    world.agent_runs()?;
+    status_says(world, "no modem", |status| at(status, &["cellular", "modem"]) == Some("no-modem"))?;
+    world.cellular.modem.start_manager()?;
+    has_credential(world)?;
+    let status = world.agent.status()?;
+    let username = at(&status, &["credential", "username"]).unwrap_or_default().to_owned();
+    ensure!(username.ends_with(&format!("@{}", plan::REALM)), "odd username {username}");
+    ensure!(!status.to_string().contains(plan::IMSI), "the status shows the IMSI");
+    ensure!(world.default_route()?.contains(plan::WWAN), "the default route is {}", world.default_route()?);
+    Ok(())
+}
+
+/// The device is pulled and plugged in again; it comes back under another name.
+pub(super) fn leaves(world: &mut World, _: &Reporter) -> Result<()> {
+    carries(world)?;
+    world.cellular.modem.unplug()?;
+    status_says(world, "no modem", |status| at(status, &["cellular", "modem"]) == Some("no-modem"))?;
+    world.cellular.modem.plug()?;
+    carries(world)
+}
+
+/// The network ends the data session; the agent begins another.
+pub(super) fn dropped(world: &mut World, _: &Reporter) -> Result<()> {
+    carries(world)?;
+    let mut log = Follower::from_now(world.agent.daemon.log());
+    world.cellular.modem.simulator.order(&Order::DropSession);
+    log.wait("cellular is up again", REFUSED, |line| line.contains("\"cellular-up\""))?;
+    carries(world)
+}
+
+/// ModemManager dies without a word and comes back.
+pub(super) fn killed(world: &mut World, _: &Reporter) -> Result<()> {
+    carries(world)?;
+    let before = world.agent.daemon.pid();
+    world.cellular.modem.kill_manager()?;
+    status_says(world, "no modem", |status| at(status, &["cellular", "modem"]) == Some("no-modem"))?;
+    world.cellular.modem.start_manager()?;
+    carries(world)?;
+    ensure!(world.agent.daemon.pid() == before, "the agent was restarted");
+    Ok(())
+}
+
+/// The portal knows of no session: nobody gets anything, and the agent gets it as soon as the portal knows.
+pub(super) fn silent_feed(world: &mut World, _: &Reporter) -> Result<()> {
+    refused_while(world, Feed::Silent, "gateway-feed-silent")
+}
+
+/// The portal knows the session as somebody else's.
+pub(super) fn other_imsi(world: &mut World, _: &Reporter) -> Result<()> {
+    refused_while(world, Feed::OtherImsi, "identity-mismatch")
+}
+
+fn refused_while(world: &mut World, feed: Feed, reason: &str) -> Result<()> {
+    world.agent.daemon.stop()?;
+    world.agent.forget()?;
+    world.core.portal_aaa.kill()?;
+    world.cellular.set_feed(feed);
+    let mut log = Follower::from_now(world.core.portal_aaa.log());
+    world.core.serve()?;
+    world.agent_runs()?;
+    let line = log
+        .wait("the portal refuses", REFUSED, |line| line.contains("\"credential-refused\""))
+        .with_context(|| crate::text::tail(world.agent.daemon.log(), 15))?;
+    ensure!(line.contains(reason), "refused for another reason: {line}");
+    ensure!(!line.contains(plan::IMSI) && !line.contains(plan::OTHER_IMSI), "the refusal tells an IMSI");
+    status_says(world, reason, |status| at(status, &["last-failure", "code"]) == Some(reason))?;
+    ensure!(world.agent.status()?.get("credential").is_none_or(serde_json::Value::is_null), "it got a credential");
+    // A mismatch is final until something changes at the device; only a silent feed is worth waiting for.
+    world.cellular.set_feed(Feed::Honest);
+    if feed == Feed::Silent {
+        has_credential(world)?;
+    }
+    Ok(())
+}
+
+fn has_credential(world: &World) -> Result<()> {
+    status_says(world, "a credential", |status| at(status, &["credential", "username"]).is_some())
+}
+
+fn carries(world: &mut World) -> Result<()> {
+    world.agent_runs()?;
+    status_says(world, "cellular is ready", |status| at(status, &["cellular", "bearer"]) == Some("ready"))
+}

@@ -1,0 +1,52 @@
+//! Who must not get in: the wrong card, and the wrong network.
+
+use std::{fs, time::Duration};
+
+use anyhow::{Result, ensure};
+
+use super::{
+    restarts::{at, status_says},
+    rounds,
+};
+use crate::{
+    report::Reporter,
+    text::Follower,
+    world::{World, ap, plan},
+};
+
+/// How long a refusal may take.
+const REFUSED: Duration = Duration::from_secs(60);
+
+/// The card uses another address on the air than the one its credential was made for.
+pub(super) fn wrong_mac(world: &mut World, _: &Reporter) -> Result<()> {
+    world.agent_runs()?;
+    world.agent.wait_state(&["armed"], rounds::ARMED)?;
+    let mut log = Follower::from_now(world.core.portal_aaa.log());
+    world.change_wlan_mac()?;
+    world.ap()?.radio.heard_at(ap::NEAR)?;
+    world.ap()?.radio.in_range(true)?;
+    let refused = log.wait("the AAA refuses the login", REFUSED, |line| line.contains("\"login-refused\""));
+    world.ap()?.radio.in_range(false)?;
+    world.restore_wlan_mac()?;
+    let line = refused?;
+    ensure!(line.contains("mac"), "refused for another reason: {line}");
+    ensure!(world.default_route()?.contains(plan::WWAN), "traffic left cellular without a login");
+    rounds::quick(world)
+}
+
+/// An access point under the operator's name whose AAA shows a certificate of another CA.
+pub(super) fn rogue(world: &mut World, _: &Reporter) -> Result<()> {
+    world.agent_runs()?;
+    world.agent.wait_state(&["armed"], rounds::ARMED)?;
+    world.raise_rogue()?;
+    let seen = status_says(world, "the server's certificate is refused", |status| {
+        at(status, &["last-failure", "code"]) == Some("server-certificate")
+    });
+    let log = world.drop_rogue()?;
+    seen?;
+    let told = fs::read_to_string(log)?;
+    // Outer identity apart, nothing of the device's may reach it: the TLS tunnel must not even come up.
+    ensure!(!told.contains("EAP-Success") && !told.contains("CTRL-EVENT-EAP-SUCCESS"), "the rogue accepted the device");
+    ensure!(world.default_route()?.contains(plan::WWAN), "traffic went to the rogue");
+    rounds::quick(world)
+}

@@ -1,0 +1,28 @@
+//! What process 1 does for each order.
+
+use std::path::PathBuf;
+
+use anyhow::Result;
+
+use super::OUT;
+use crate::{
+    cases,
+    demo::script,
+    report::{Order, Reporter},
+    world::{Feed, Options},
+};
+
+/// Carries the order out; false where something that was asked for is not so.
+pub(crate) fn run(order: &Order, reporter: &Reporter) -> Result<bool> {
+    let options = Options {
+        feed: Feed::Honest,
+        radio: true,
+        programs: PathBuf::from("/usr/bin"),
+        work: PathBuf::from("/run/lab"),
+        out: PathBuf::from(OUT),
+    };
+    match order {
+        Order::Demo { broken } => script::run(*broken, &options, reporter),
+        Order::Test { only } => cases::vm(only.as_deref(), &options, reporter),
+    }
+}

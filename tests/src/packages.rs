@@ -1,0 +1,119 @@
+//! What the machine must have, found by dpkg and installed by apt.
+//!
+//! Says what is missing and what for before anything is changed. Called at the start of `demo` and of every suite
+//! that needs more than Rust.
+
+use std::{
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context as _, Result, bail};
+use nix::unistd::Uid;
+
+use crate::progress;
+
+/// A Debian package and the reason why it is wanted.
+pub(crate) struct Package {
+    name: &'static str,
+    why: &'static str,
+}
+
+const fn needed(name: &'static str, why: &'static str) -> Package {
+    Package { name, why }
+}
+
+/// Wanted by the virtual laptop (`demo`, suite `vm`).
+pub(crate) const VIRTUAL_LAPTOP: &[Package] = &[
+    needed("qemu-system-x86", "boots the virtual laptop"),
+    needed("binutils", "strips debug information from what goes into it, reads what must not stand in logs"),
+    needed("xz-utils", "unpacks Debian's kernel"),
+    needed("kmod", "lists which modules a module needs; loads them in the laptop"),
+    needed("wpasupplicant", "the supplicant on the laptop"),
+    needed("hostapd", "the access point"),
+    needed("iw", "moves simulated radios and sets their power"),
+    needed("iproute2", "network namespaces and links"),
+    needed("tcpdump", "captures the traffic that is searched for secrets"),
+    needed("modemmanager", "the real modem manager"),
+    needed("polkitd", "ModemManager asks it"),
+    needed("dbus-daemon", "the system bus"),
+    needed("dbus-system-bus-common", "its Debian configuration"),
+    needed("dnsmasq-base", "DHCP behind the access point, DNS in the operator's core"),
+];
+
+/// Wanted by the modem suite, which runs without a virtual machine.
+pub(crate) const MODEM: &[Package] = &[
+    needed("modemmanager", "the real modem manager"),
+    needed("polkitd", "ModemManager asks it"),
+    needed("dbus-daemon", "a bus of its own for the suite"),
+    needed("dbus-system-bus-common", "its Debian configuration"),
+    needed("dnsmasq-base", "DNS in the operator's core"),
+    needed("iproute2", "network namespaces and links"),
+    needed("binutils", "reads what must not stand in logs"),
+];
+
+/// Wanted by `cargo test`.
+pub(crate) const UNIT: &[Package] = &[
+    needed("eapoltest", "wpa_supplicant's EAP peer against portal-aaa"),
+    needed("libxml2-utils", "checks the portal's messages against their schema"),
+];
+
+/// Installs what is missing of `wanted`.
+pub(crate) fn ensure(wanted: &[Package]) -> Result<()> {
+    let mut missing: Vec<&Package> = Vec::new();
+    for package in wanted {
+        if !installed(package.name)? && !missing.iter().any(|known| known.name == package.name) {
+            missing.push(package);
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    eprintln!("  Debian packages to be installed by apt-get:");
+    for package in &missing {
+        eprintln!("    {:<24} {}", package.name, package.why);
+    }
+    let names: Vec<&str> = missing.iter().map(|package| package.name).collect();
+    refresh_lists()?;
+    progress::step("apt-get install", || {
+        let mut install = vec!["install", "-y", "-q", "--no-install-recommends"];
+        install.extend(&names);
+        apt_get(&install).with_context(|| format!("by hand: apt-get install {}", names.join(" ")))
+    })
+}
+
+/// `apt-get update`; its lists may be absent on a fresh machine and name versions that are gone on an old one.
+pub(crate) fn refresh_lists() -> Result<()> {
+    progress::step("apt-get update", || apt_get(&["update", "-q"]))
+}
+
+fn installed(name: &str) -> Result<bool> {
+    let output = Command::new("dpkg-query")
+        .args(["--show", "--showformat=${db:Status-Status}", name])
+        .stdin(Stdio::null())
+        .output()
+        .context("dpkg-query: the lab runs on Debian 12 or its kin")?;
+    Ok(output.status.success() && output.stdout == b"installed")
+}
+
+/// As root, or through sudo.
+fn apt_get(arguments: &[&str]) -> Result<()> {
+    let mut command = as_root("apt-get");
+    command.env("DEBIAN_FRONTEND", "noninteractive").args(arguments);
+    let output = command.stdin(Stdio::null()).output().context("start apt-get (as root, or through sudo)")?;
+    if !output.status.success() {
+        bail!("{command:?}: {}: {}", output.status, String::from_utf8_lossy(&output.stderr).trim());
+    }
+    Ok(())
+}
+
+/// A command that runs as root: as it is where we are root, through sudo elsewhere.
+pub(crate) fn as_root(program: &str) -> Command {
+    if Uid::effective().is_root() {
+        Command::new(program)
+    } else {
+        let mut sudo = Command::new("sudo");
+        // sudo drops the environment; apt must not ask questions.
+        sudo.args(["--preserve-env=DEBIAN_FRONTEND", program]);
+        sudo
+    }
+}

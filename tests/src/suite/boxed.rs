@@ -1,0 +1,55 @@
+//! Suite `modem`: on this machine, in network, mount and process namespaces of its own.
+//!
+//! Inside, `/run`, `/etc` and every interface are private, so that the real system bus, resolver and routes are not
+//! touched, and whatever is left running goes with the namespaces.
+
+use std::{
+    env,
+    fs::File,
+    io::{BufRead as _, BufReader},
+    process::Stdio,
+};
+
+use anyhow::{Context as _, Result, anyhow};
+
+use crate::{
+    packages, progress,
+    report::{Case, Line},
+    text::tail,
+    workshop,
+};
+
+/// Runs it.
+pub(super) fn modem(filter: Option<&str>) -> Result<Vec<Case>> {
+    packages::ensure(packages::MODEM)?;
+    let out = workshop::out("modem")?;
+    let errors = out.join("suite.log");
+    let mut command = packages::as_root("unshare");
+    command.args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
+    command.arg(env::current_exe()?).args(["inside", "modem", "--out"]).arg(&out);
+    command.arg("--programs").arg(workshop::target().join("release"));
+    if let Some(filter) = filter {
+        command.args(["--only", filter]);
+    }
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(File::create(&errors)?);
+    let mut child = command.spawn().context("start unshare (as root, or through sudo)")?;
+    let report = child.stdout.take().ok_or_else(|| anyhow!("no report"))?;
+    let mut cases = Vec::new();
+    for line in BufReader::new(report).lines().map_while(Result::ok) {
+        match serde_json::from_str(&line) {
+            Ok(Line::Case(case)) => {
+                super::show(&case);
+                cases.push(case);
+            }
+            Ok(Line::Progress { what }) => progress::note(&what),
+            Ok(_) => {}
+            Err(_) => progress::note(&line),
+        }
+    }
+    let status = child.wait()?;
+    if !status.success() && cases.iter().all(|case| case.failure.is_none()) {
+        let failure = Some(format!("{status}\n{}", tail(&errors, 30)));
+        cases.push(Case { name: "the suite itself".to_owned(), failure, secs: 0.0 });
+    }
+    Ok(cases)
+}

@@ -1,0 +1,89 @@
+//! `cargo lab test`: every test there is, by suites, and one line at the end that says how many.
+//!
+//! A suite is a list of cases that ran; where they run differs: `cargo` in Cargo's own runner, `boxed` on this machine
+//! in namespaces of its own, `laptop` in the virtual laptop. What the latter two do stands in `crate::cases`.
+
+mod boxed;
+mod cargo;
+mod laptop;
+
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+
+use crate::{clock, packages, report::Case, workshop};
+
+/// A suite.
+struct Suite {
+    name: &'static str,
+    about: &'static str,
+    /// Runs in `cargo lab test` without a name; the others are part of one that does.
+    whole: bool,
+    /// Runs all cases, or those whose name contains the filter.
+    run: fn(Option<&str>) -> Result<Vec<Case>>,
+}
+
+const SUITES: [Suite; 4] = [
+    Suite { name: "unit", about: "cargo test: units, properties, protocol pairs, eapol_test", whole: true, run: cargo::all },
+    Suite { name: "eapol", about: "part of unit: eapol_test against portal-aaa serve", whole: false, run: cargo::eapol },
+    Suite { name: "modem", about: "real ModemManager on a simulated modem, without a virtual machine", whole: true, run: boxed::modem },
+    Suite { name: "vm", about: "the virtual laptop: offload, return, restarts, refusals, leaks", whole: true, run: laptop::vm },
+];
+
+/// Says which there are.
+pub(crate) fn list() {
+    for suite in &SUITES {
+        println!("{:<7} {}", suite.name, suite.about);
+    }
+    println!("\ncargo lab test NAME         one suite\ncargo lab test NAME/PART    of it, the cases whose name contains PART");
+}
+
+/// Runs all suites, or the one that is named; true where all passed.
+pub(crate) fn run(name: Option<&str>) -> Result<bool> {
+    let (wanted, filter) = match name.map(|name| name.split_once('/').unwrap_or((name, ""))) {
+        None => (None, None),
+        Some((suite, "")) => (Some(suite), None),
+        Some((suite, part)) => (Some(suite), Some(part)),
+    };
+    if let Some(suite) = wanted.filter(|wanted| !SUITES.iter().any(|suite| suite.name == *wanted)) {
+        bail!("no suite {suite}; see cargo lab test --list");
+    }
+    let chosen = |suite: &&Suite| wanted.map_or(suite.whole, |wanted| suite.name == wanted);
+    let (mut passed, mut failed) = (0, 0);
+    packages::ensure(packages::UNIT)?;
+    workshop::build()?;
+    for suite in SUITES.iter().filter(chosen) {
+        println!("\n{} ({})", suite.name, suite.about);
+        let began = clock::now();
+        let cases = (suite.run)(filter).unwrap_or_else(|error| {
+            let failure = Some(format!("{error:?}"));
+            vec![Case { name: "the suite itself".to_owned(), failure, secs: began.elapsed().as_secs_f32() }]
+        });
+        let bad: Vec<&Case> = cases.iter().filter(|case| case.failure.is_some()).collect();
+        passed += cases.len() - bad.len();
+        failed += bad.len();
+        summary(suite.name, &cases, &bad, began.elapsed());
+    }
+    println!("\n{passed} passed, {failed} failed");
+    Ok(failed == 0 && passed > 0)
+}
+
+/// One case as it ends.
+fn show(case: &Case) {
+    match &case.failure {
+        None => println!("  ✓ {:<44} {:>6.1} s", case.name, case.secs),
+        Some(failure) => println!("  ✗ {:<44} {:>6.1} s\n{}", case.name, case.secs, indented(failure)),
+    }
+}
+
+fn summary(name: &str, cases: &[Case], bad: &[&Case], took: Duration) {
+    let sign = if bad.is_empty() { "✓" } else { "✗" };
+    println!("  {sign} suite {name}: {} of {} cases good, {} s", cases.len() - bad.len(), cases.len(), took.as_secs());
+    for case in bad {
+        println!("    ✗ {}", case.name);
+    }
+}
+
+fn indented(text: &str) -> String {
+    text.lines().map(|line| format!("      {line}")).collect::<Vec<_>>().join("\n")
+}

@@ -1,0 +1,125 @@
+//! The access point: hostapd on a simulated radio, DHCP, and an uplink to the core. And a rogue one.
+
+use std::{fs, path::Path, time::Duration};
+
+use anyhow::{Context as _, Result};
+
+use super::{
+    core::strict_router,
+    daemon::Daemon,
+    netns::Netns,
+    plan,
+    radio::{self, Radio},
+};
+
+/// How long hostapd may take.
+const START_LIMIT: Duration = Duration::from_secs(30);
+/// Signal in the middle of the cell, dBm.
+pub(crate) const NEAR: i32 = -50;
+
+/// Radios are loaded once: the first is the operator's access point, the second the laptop's, the third the rogue's.
+pub(crate) fn load_radios() -> Result<()> {
+    radio::load(3)
+}
+
+/// An access point on the air.
+pub(crate) struct AccessPoint {
+    /// Its radio.
+    pub(crate) radio: Radio,
+    /// Access point and authenticator.
+    pub(crate) hostapd: Daemon,
+    _dhcp: Option<Daemon>,
+}
+
+impl AccessPoint {
+    /// The operator's, out of range at first. `core` is where its uplink goes.
+    pub(crate) fn build(core: &Netns, work: &Path, logs: &Path) -> Result<Self> {
+        let place = Netns::create("ap")?;
+        strict_router(&place)?;
+        let core_name = core.name().unwrap_or_default();
+        place.ip(&format!("link add uplink type veth peer name to-ap netns {core_name}"))?;
+        place.ip(&format!("addr add {}/24 dev uplink", plan::AP_UPLINK))?;
+        core.ip(&format!("addr add {}/24 dev to-ap", plan::AAA))?;
+        place.ip("link set uplink up")?;
+        core.ip("link set to-ap up")?;
+        place.ip(&format!("route add default via {}", plan::AAA))?;
+        core.ip(&format!("route add 10.9.0.0/24 via {}", plan::AP_UPLINK))?;
+        let radio = Radio::take("wlan0", &place)?;
+        radio.in_range(false)?;
+        place.ip(&format!("addr add {}/24 dev wlan0", plan::AP_ADDRESS))?;
+        let radius = format!(
+            "own_ip_addr={own}\nnas_identifier=ap1.{realm}\n\
+             auth_server_addr={aaa}\nauth_server_port=1812\nauth_server_shared_secret={secret}\n\
+             acct_server_addr={aaa}\nacct_server_port=1813\nacct_server_shared_secret={secret}\n\
+             radius_acct_interim_interval=60\n",
+            own = plan::AP_UPLINK,
+            realm = plan::REALM,
+            aaa = plan::AAA,
+            secret = plan::NAS_SECRET,
+        );
+        let hostapd = hostapd("hostapd", "wlan0", &place, &radius, work, logs)?;
+        let mut dhcp = Daemon::new(
+            "dnsmasq-ap",
+            &place,
+            logs,
+            &[
+                "dnsmasq",
+                "--keep-in-foreground",
+                "--conf-file=/dev/null",
+                "--user=root",
+                "--pid-file=",
+                "--port=0",
+                "--interface=wlan0",
+                "--dhcp-range=10.9.0.100,10.9.0.150,1h",
+                "--dhcp-option=option:router,10.9.0.1",
+                "--dhcp-option=option:dns-server,10.64.0.53",
+                "--dhcp-authoritative",
+                // It would probe an address for two to three seconds before it offers it.
+                "--no-ping",
+                "--dhcp-leasefile=/dev/null",
+                "--log-dhcp",
+                "--log-facility=-",
+            ],
+        );
+        dhcp.start()?;
+        let made = Self { radio, hostapd, _dhcp: Some(dhcp) };
+        made.radio.heard_at(NEAR)?;
+        Ok(made)
+    }
+
+    /// Somebody else's, with the operator's network name and an AAA whose certificate another CA signed; in range
+    /// at once. `certificates` holds `ca.pem`, `aaa.pem` and `aaa.key` as `portal-aaa init` makes them.
+    pub(crate) fn build_rogue(certificates: &Path, work: &Path, logs: &Path) -> Result<Self> {
+        let place = Netns::create("rogue")?;
+        let radio = Radio::take("wlan2", &place)?;
+        let users = work.join("rogue.users");
+        fs::write(&users, "* PEAP,TTLS\n\"victim\" MSCHAPV2,TTLS-PAP \"anything\" [2]\n")?;
+        let path = |name: &str| certificates.join(name).display().to_string();
+        let own_server = format!(
+            "eap_server=1\neap_user_file={}\nca_cert={}\nserver_cert={}\nprivate_key={}\n",
+            users.display(),
+            path("ca.pem"),
+            path("aaa.pem"),
+            path("aaa.key"),
+        );
+        let hostapd = hostapd("hostapd-rogue", "wlan2", &place, &own_server, work, logs)?;
+        radio.heard_at(NEAR)?;
+        Ok(Self { radio, hostapd, _dhcp: None })
+    }
+}
+
+fn hostapd(name: &str, interface: &str, place: &Netns, server: &str, work: &Path, logs: &Path) -> Result<Daemon> {
+    let path = work.join(format!("{name}.conf"));
+    // No country code: the regulatory database is not in the guest, and channel 1 is allowed everywhere.
+    let settings = format!(
+        "interface={interface}\ndriver=nl80211\nssid={ssid}\nhw_mode=g\nchannel=1\nieee80211n=1\nwmm_enabled=1\n\
+         wpa=2\nwpa_key_mgmt=WPA-EAP WPA-EAP-SHA256\nrsn_pairwise=CCMP\nieee80211w=1\n\
+         ieee8021x=1\neapol_version=2\n{server}",
+        ssid = plan::SSID,
+    );
+    fs::write(&path, settings).with_context(|| path.display().to_string())?;
+    let mut daemon = Daemon::new(name, place, logs, &["hostapd", "-t", &path.to_string_lossy()]);
+    daemon.start()?;
+    daemon.ready("AP-ENABLED", START_LIMIT)?;
+    Ok(daemon)
+}

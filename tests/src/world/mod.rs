@@ -1,0 +1,237 @@
+//! The world around the agent: packet gateway, operator's core, access point, laptop.
+//!
+//! `netns`, `daemon` and `radio` are the tools; each other file is one place of the picture in tests/README.md. The
+//! laptop is where we are: the virtual laptop's first namespace, or a private one on the host (there without radio).
+
+pub(crate) mod ap;
+mod capture;
+mod cellular;
+mod core;
+pub(crate) mod daemon;
+mod laptop;
+pub(crate) mod netns;
+pub(crate) mod plan;
+mod radio;
+mod supplicant;
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use anyhow::{Result, anyhow, bail};
+
+use crate::{demo::steps::Story, report::Reporter, traffic::Server, workshop};
+use ap::AccessPoint;
+use capture::Capture;
+use cellular::Cellular;
+use core::Core;
+use laptop::Agent;
+use netns::Netns;
+use plan::LAPTOP_WLAN;
+use supplicant::Supplicant;
+
+/// What the packet gateway tells the portal.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Feed {
+    /// The truth.
+    Honest,
+    /// Nothing.
+    Silent,
+    /// That the device's address belongs to another SIM.
+    OtherImsi,
+}
+
+/// How the world is to be.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    /// What the packet gateway tells.
+    pub(crate) feed: Feed,
+    /// With Wi-Fi; needs a kernel that has mac80211_hwsim.
+    pub(crate) radio: bool,
+    /// Folder of our programs.
+    pub(crate) programs: PathBuf,
+    /// Folder for everything that is not a result: databases, keys, saved configurations.
+    pub(crate) work: PathBuf,
+    /// Folder for results.
+    pub(crate) out: PathBuf,
+}
+
+/// All of it. Fields are dropped in this order: who uses others goes before them.
+pub(crate) struct World {
+    /// wifi-offloadd.
+    pub(crate) agent: Agent,
+    supplicant: Option<Supplicant>,
+    rogue: Option<AccessPoint>,
+    captures: Vec<Capture>,
+    ap: Option<AccessPoint>,
+    /// Modem and packet gateway.
+    pub(crate) cellular: Cellular,
+    /// Server in the Internet.
+    pub(crate) internet: Server,
+    /// The operator's core.
+    pub(crate) core: Core,
+    options: Options,
+    wlan_mac: Option<String>,
+}
+
+impl World {
+    /// Builds everything but the agent's process; the access point is out of range.
+    pub(crate) fn build(options: &Options, reporter: &Reporter) -> Result<Self> {
+        let Options { programs, work, .. } = options;
+        let logs = options.out.join("log");
+        for folder in [work, &logs, &work.join("portal"), &work.join("secrets"), &work.join("captures")] {
+            fs::create_dir_all(folder)?;
+        }
+        netns::ip("link set lo up")?;
+        reporter.progress("the operator's core: DNS, portal, AAA, a piece of the Internet");
+        let core = Core::build(&programs.join("portal-aaa"), &work.join("portal"), &logs)?;
+        reporter.progress("the laptop: system bus, polkit, modem, ModemManager");
+        let cellular = Cellular::build(&core, options.feed, work, &logs)?;
+        let agent = Agent::new(programs, &core, cellular.bus(), work, &logs)?;
+        let internet = Server::start(&core.place, plan::INTERNET.parse()?)?;
+        let mut world = Self {
+            agent,
+            supplicant: None,
+            rogue: None,
+            captures: Vec::new(),
+            ap: None,
+            cellular,
+            internet,
+            core,
+            options: options.clone(),
+            wlan_mac: None,
+        };
+        if options.radio {
+            reporter.progress("Wi-Fi: radios, access point, supplicant");
+            world.build_radio(&logs)?;
+        }
+        Ok(world)
+    }
+
+    fn build_radio(&mut self, logs: &Path) -> Result<()> {
+        let work = &self.options.work;
+        ap::load_radios()?;
+        let ap = AccessPoint::build(&self.core.place, work, logs)?;
+        let mut supplicant = Supplicant::new(&work.join("secrets"), logs)?;
+        supplicant.start()?;
+        let folder = work.join("captures");
+        // What hwsim0 shows is what is on the air: encrypted frames are encrypted there.
+        netns::ip("link set hwsim0 up")?;
+        let here = Netns::here();
+        self.captures = vec![
+            Capture::start("air", &here, &["hwsim0"], &folder, logs)?,
+            Capture::start("ap-to-aaa", &self.core.place, &["to-ap"], &folder, logs)?,
+            // The bearer's own interface comes and goes with the session, and tcpdump would go with it.
+            Capture::start("device-to-portal", &self.core.place, &["any", "host", plan::WWAN_ADDRESS], &folder, logs)?,
+        ];
+        self.wlan_mac = Some(mac_of(LAPTOP_WLAN)?);
+        self.ap = Some(ap);
+        self.supplicant = Some(supplicant);
+        Ok(())
+    }
+
+    /// The operator's access point.
+    pub(crate) fn ap(&self) -> Result<&AccessPoint> {
+        self.ap.as_ref().ok_or_else(|| anyhow!("a world without radio"))
+    }
+
+    /// The laptop's supplicant.
+    pub(crate) fn supplicant(&mut self) -> Result<&mut Supplicant> {
+        self.supplicant.as_mut().ok_or_else(|| anyhow!("a world without radio"))
+    }
+
+    /// The story that agent and operator write from now on.
+    pub(crate) fn story(&self) -> Story {
+        Story::new(self.agent.daemon.log(), self.core.portal_aaa.log())
+    }
+
+    /// Starts the agent where it does not run.
+    pub(crate) fn agent_runs(&mut self) -> Result<()> {
+        if self.agent.daemon.pid().is_none() {
+            self.agent.start()?;
+        }
+        self.agent.daemon.must_run()
+    }
+
+    /// An error that names who died.
+    pub(crate) fn must_run(&mut self) -> Result<()> {
+        self.agent.daemon.must_run()?;
+        self.core.portal_aaa.must_run()?;
+        self.cellular.must_run()?;
+        if let Some(supplicant) = &mut self.supplicant {
+            supplicant.daemon.must_run()?;
+        }
+        self.ap.as_mut().map_or(Ok(()), |ap| ap.hostapd.must_run())
+    }
+
+    /// The first default route of the laptop's main table, as iproute2 shows it.
+    pub(crate) fn default_route(&self) -> Result<String> {
+        let routes = workshop::run(Command::new("ip").args(["-4", "route", "show", "default"]))?;
+        Ok(routes.lines().next().unwrap_or("none").to_owned())
+    }
+
+    /// Gives the WLAN card another address on the air.
+    pub(crate) fn change_wlan_mac(&self) -> Result<()> {
+        // Locally administered, so it is nobody's permanent one.
+        set_mac("02:0f:f0:ad:00:01")
+    }
+
+    /// Gives the WLAN card its own address again.
+    pub(crate) fn restore_wlan_mac(&self) -> Result<()> {
+        let Some(mac) = &self.wlan_mac else { bail!("a world without radio") };
+        set_mac(mac)
+    }
+
+    /// Puts a foreign access point on the air under the operator's network name.
+    pub(crate) fn raise_rogue(&mut self) -> Result<()> {
+        let folder = self.options.work.join("rogue");
+        let text = folder.to_string_lossy().into_owned();
+        // The same tool makes the same kind of certificates, signed by another authority.
+        workshop::run(Command::new(self.options.programs.join("portal-aaa")).args([
+            "init", "--dir", &text, "--realm", plan::REALM,
+        ]))?;
+        let logs = self.options.out.join("log");
+        self.rogue = Some(AccessPoint::build_rogue(&folder.join("tls"), &self.options.work, &logs)?);
+        Ok(())
+    }
+
+    /// Takes it off the air; its log stays.
+    pub(crate) fn drop_rogue(&mut self) -> Result<PathBuf> {
+        let Some(rogue) = self.rogue.take() else { bail!("there is no rogue access point") };
+        Ok(rogue.hostapd.log().to_owned())
+    }
+
+    /// Everything that somebody could read: logs, the portal's and the agent's files, captures so far.
+    pub(crate) fn readable_traces(&mut self) -> Result<Vec<PathBuf>> {
+        let captures = self.options.out.join("captures");
+        fs::create_dir_all(&captures)?;
+        for capture in self.captures.drain(..) {
+            capture.finish(&captures)?;
+        }
+        let work = &self.options.work;
+        Ok(vec![self.options.out.join("log"), captures, work.join("portal"), work.join("agent-state")])
+    }
+
+    /// Ends it; what a person may want to look at goes to the results.
+    pub(crate) fn finish(&mut self) -> Result<()> {
+        self.agent.daemon.stop()?;
+        self.readable_traces()?;
+        let database = self.options.work.join("portal/portal-aaa.db");
+        if database.exists() {
+            fs::copy(database, self.options.out.join("portal-aaa.db"))?;
+        }
+        Ok(())
+    }
+}
+
+fn mac_of(interface: &str) -> Result<String> {
+    Ok(fs::read_to_string(format!("/sys/class/net/{interface}/address"))?.trim().to_owned())
+}
+
+fn set_mac(mac: &str) -> Result<()> {
+    netns::ip(&format!("link set {LAPTOP_WLAN} down"))?;
+    netns::ip(&format!("link set {LAPTOP_WLAN} address {mac}"))?;
+    netns::ip(&format!("link set {LAPTOP_WLAN} up"))
+}

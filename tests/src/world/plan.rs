@@ -1,0 +1,56 @@
+//! Names, addresses and identities of the world; the picture is in tests/README.md.
+
+use std::path::{Path, PathBuf};
+
+/// The device's SIM.
+pub(crate) const IMSI: &str = "001010123456789";
+/// Somebody else's SIM, for who claims what is not his.
+pub(crate) const OTHER_IMSI: &str = "001010999999999";
+/// The device's modem.
+pub(crate) const IMEI: &str = "490154203237518";
+
+/// The operator's realm.
+pub(crate) const REALM: &str = "operator.example";
+/// The operator's Wi-Fi.
+pub(crate) const SSID: &str = "operator-wifi";
+
+/// The bearer's interface on the laptop, and its other end at the packet gateway.
+pub(crate) const WWAN: &str = "wwan0";
+/// The other end.
+pub(crate) const GATEWAY_END: &str = "wwan0p";
+/// What the network gives the device by the bearer.
+pub(crate) const WWAN_ADDRESS: &str = "10.64.0.2";
+/// The packet gateway on that link, /30.
+pub(crate) const GATEWAY_ADDRESS: &str = "10.64.0.1";
+/// Name servers that the bearer tells; both are in the core.
+pub(crate) const DNS: [&str; 2] = ["10.64.0.53", "10.64.0.54"];
+
+/// A server in the Internet: traffic and probe.
+pub(crate) const INTERNET: &str = "10.99.0.1";
+/// Answers 204 where the Internet is reachable.
+pub(crate) const PROBE_URL: &str = "http://10.99.0.1/generate_204";
+/// The portal's address and name.
+pub(crate) const PORTAL_ADDRESS: &str = "10.99.0.2";
+/// Its name.
+pub(crate) const PORTAL_NAME: &str = "portal.operator.example";
+/// Its port.
+pub(crate) const PORTAL_PORT: u16 = 8443;
+
+/// Access point and core, /24: the access point's end and the core's (AAA).
+pub(crate) const AP_UPLINK: &str = "10.65.0.1";
+/// The AAA as the access point reaches it.
+pub(crate) const AAA: &str = "10.65.0.2";
+/// RADIUS secret between them.
+pub(crate) const NAS_SECRET: &str = "access-point-one-and-its-secret";
+/// Accounting secret of the packet gateway.
+pub(crate) const GATEWAY_SECRET: &str = "packet-gateway-and-its-secret";
+/// The laptop's WLAN card.
+pub(crate) const LAPTOP_WLAN: &str = "wlan1";
+/// The access point in its own WLAN, /24.
+pub(crate) const AP_ADDRESS: &str = "10.9.0.1";
+
+/// The project's own D-Bus policy files: in the virtual laptop where its disk has them, else in the checkout.
+pub(crate) fn dbus_policies() -> PathBuf {
+    let packed = Path::new(crate::vm::initramfs::PROJECT).join("dbus");
+    if packed.exists() { packed } else { crate::workshop::root().join("dbus") }
+}

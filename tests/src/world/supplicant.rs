@@ -1,0 +1,90 @@
+//! wpa_supplicant on the laptop, without networks of its own, and the lab's hand on its control socket.
+//!
+//! The lab uses the socket for what a person at the laptop could do: make the supplicant write its configuration
+//! down, spoil a password.
+
+use std::{
+    fs,
+    os::unix::net::UnixDatagram,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context as _, Result, anyhow, bail};
+
+use super::{daemon::Daemon, netns::Netns, plan::LAPTOP_WLAN};
+use crate::clock;
+
+/// Where its control sockets are.
+pub(crate) const CONTROL: &str = "/run/wpa_supplicant";
+/// How long it may take to start or to answer.
+const LIMIT: Duration = Duration::from_secs(20);
+
+/// The supplicant.
+pub(crate) struct Supplicant {
+    /// The program.
+    pub(crate) daemon: Daemon,
+    saved: PathBuf,
+}
+
+impl Supplicant {
+    /// Not started yet. `secrets` is a folder that is not among the results: there it saves its configuration.
+    pub(crate) fn new(secrets: &Path, logs: &Path) -> Result<Self> {
+        let saved = secrets.join("wpa_supplicant.conf");
+        let text = saved.to_string_lossy().into_owned();
+        let words = ["wpa_supplicant", "-t", "-Dnl80211", "-i", LAPTOP_WLAN, "-c", &text];
+        let daemon = Daemon::new("wpa_supplicant", &Netns::here(), logs, &words);
+        Ok(Self { daemon, saved })
+    }
+
+    /// Starts it with an empty configuration and waits for its socket.
+    pub(crate) fn start(&mut self) -> Result<()> {
+        fs::write(&self.saved, format!("ctrl_interface={CONTROL}\nupdate_config=1\n"))?;
+        self.daemon.start()?;
+        clock::until("wpa_supplicant answers", LIMIT, || {
+            self.daemon.must_run()?;
+            Ok((self.ask("PING").ok().as_deref() == Some("PONG\n")).then_some(()))
+        })
+    }
+
+    /// The password that the agent installed, as the supplicant writes it down.
+    pub(crate) fn password(&self) -> Result<String> {
+        self.command("SAVE_CONFIG")?;
+        let text = fs::read_to_string(&self.saved)?;
+        text.lines()
+            .find_map(|line| line.trim().strip_prefix("password="))
+            .map(|value| value.trim_matches('"').to_owned())
+            .ok_or_else(|| anyhow!("the supplicant holds no password"))
+    }
+
+    /// Spoils the installed password.
+    pub(crate) fn spoil_password(&self) -> Result<()> {
+        let networks = self.ask("LIST_NETWORKS")?;
+        // "network id / ssid / bssid / flags", then one line a network, its number first.
+        let numbers = networks.lines().skip(1).filter_map(|line| line.split('\t').next());
+        for number in numbers {
+            self.command(&format!("SET_NETWORK {number} password \"not-the-password\""))?;
+        }
+        Ok(())
+    }
+
+    fn command(&self, command: &str) -> Result<()> {
+        match self.ask(command)?.trim() {
+            "OK" => Ok(()),
+            other => bail!("wpa_supplicant answers {other:?}"),
+        }
+    }
+
+    fn ask(&self, command: &str) -> Result<String> {
+        let own = PathBuf::from("/run/lab-supplicant-client");
+        let _ = fs::remove_file(&own);
+        let socket = UnixDatagram::bind(&own)?;
+        socket.set_read_timeout(Some(Duration::from_secs(5)))?;
+        socket.connect(Path::new(CONTROL).join(LAPTOP_WLAN))?;
+        socket.send(command.as_bytes())?;
+        let mut answer = vec![0; 8192];
+        let length = socket.recv(&mut answer).context("wpa_supplicant's answer")?;
+        answer.truncate(length);
+        Ok(String::from_utf8_lossy(&answer).into_owned())
+    }
+}
