@@ -7,9 +7,10 @@ pub(super) fn tell(note: &Note) {
     use tracing::{info, warn};
     match note {
         Note::State { from, to } => info!(event = "state", %from, %to, "{from} → {to}"),
-        Note::CellularUp { interface, operator, imsi } => info!(
+        Note::CellularUp { interface, address, operator, imsi } => info!(
             event = "cellular-up",
             interface,
+            address = address.map(tracing::field::display),
             operator = operator.as_deref().unwrap_or(""),
             imsi = imsi.as_ref().map(|imsi| imsi.masked()).unwrap_or_default(),
             "cellular carries traffic by {interface}"

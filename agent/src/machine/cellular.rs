@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::{Action, Failure, Machine, Note, State};
 use crate::{
-    modem::{self, Bearer, Presence, Registration, Snapshot},
+    modem::{self, Bearer, Ipv4Config, Presence, Registration, Snapshot},
     wlan::links::{self, Link},
 };
 
@@ -127,10 +127,14 @@ impl Machine {
         };
         if let Some(bearer) = self.cellular.bearer() {
             let interface = bearer.interface.clone();
+            let address = match bearer.ipv4 {
+                Some(Ipv4Config::Static { address, .. }) => Some(address),
+                _ => None,
+            };
             let modem = self.cellular.modem.as_ref();
             let operator = modem.and_then(|m| m.operator_code.clone());
             let imsi = modem.and_then(|m| m.imsi.clone());
-            self.note(Note::CellularUp { interface, operator, imsi });
+            self.note(Note::CellularUp { interface, address, operator, imsi });
         }
     }
 
@@ -184,6 +188,13 @@ impl Machine {
             Some(bearer) if now >= self.cellular.retry_at || set_up.is_some() => {
                 if set_up.is_some() {
                     self.release_cellular();
+                }
+                if bearer.ipv4.is_none() && bearer.ipv6.is_none() {
+                    // A bearer over PPP: its link would have to be made by a daemon that is not here.
+                    self.cellular.retry_at = now + RETRY_MAX;
+                    let text = format!("{} carries PPP, which is not supported", bearer.interface);
+                    self.fail(Failure::CellularLink, text);
+                    return;
                 }
                 self.cellular.link = LinkState::Configuring(bearer.clone());
                 self.act(Action::Links(links::Command::ConfigureCellular(bearer)));

@@ -83,6 +83,8 @@ pub enum Note {
     CellularUp {
         /// Bearer's interface.
         interface: String,
+        /// Its address, where the modem told it.
+        address: Option<Ipv4Addr>,
         /// MCC and MNC.
         operator: Option<String>,
         /// Masked when printed.

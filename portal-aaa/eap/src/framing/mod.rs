@@ -5,8 +5,6 @@
 
 mod frame;
 
-use zeroize::Zeroizing;
-
 pub(crate) use frame::{Flags, Frame};
 
 /// RFC 3748 §3.1: every link carries EAP packets of this length; longer ones are risky on the way through RADIUS.
@@ -37,7 +35,7 @@ pub(crate) enum Received {
     /// Part of a message; ask for the next part.
     Part,
     /// A whole message.
-    Message(Zeroizing<Vec<u8>>),
+    Message(Vec<u8>),
 }
 
 /// Both directions of one conversation.
@@ -46,7 +44,7 @@ pub(crate) struct Framing {
     piece: usize,
     outgoing: Vec<u8>,
     sent: usize,
-    incoming: Zeroizing<Vec<u8>>,
+    incoming: Vec<u8>,
     announced: Option<usize>,
 }
 
@@ -57,7 +55,7 @@ impl Framing {
             piece: mtu.clamp(MIN_PACKET, MAX_PACKET) - OVERHEAD,
             outgoing: Vec::new(),
             sent: 0,
-            incoming: Zeroizing::default(),
+            incoming: Vec::new(),
             announced: None,
         }
     }
@@ -136,7 +134,7 @@ mod tests {
             match to.receive(&piece).unwrap() {
                 Received::Part => assert!(from.is_sending()),
                 Received::Message(whole) => {
-                    assert_eq!(*whole, message);
+                    assert_eq!(whole, message);
                     return pieces;
                 }
                 Received::Acknowledgement => panic!("there was data"),
@@ -188,7 +186,7 @@ mod tests {
     fn a_last_piece_may_be_empty() {
         let mut framing = Framing::new(0);
         assert_eq!(framing.receive(&frame(Flags::MORE, None, &[1])), Ok(Received::Part));
-        assert_eq!(framing.receive(&frame(0, None, &[])), Ok(Received::Message(Zeroizing::new(vec![1]))));
+        assert_eq!(framing.receive(&frame(0, None, &[])), Ok(Received::Message(vec![1])));
     }
 
     proptest! {

@@ -176,3 +176,76 @@ impl Inside for Peap {
         self.tunnel_key = exports.keys;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::server_config;
+
+    /// A conversation whose tunnel stands; `words` of the peer so far, all of which went well.
+    fn after(words: &[&[u8]]) -> Peap {
+        let mut peap = Peap::new(&Arc::new(server_config()));
+        peap.established(Exports { keys: Secret::new(vec![0; 128]), challenge: [0; 17] });
+        for words in words {
+            assert_eq!(hear(&mut peap, words), Progress::Continue);
+        }
+        peap
+    }
+
+    fn hear(peap: &mut Peap, words: &[u8]) -> Progress {
+        peap.process(words, &mut |_: &mut [u8]| {})
+    }
+
+    /// Type of the next request.
+    fn request(peap: &mut Peap) -> u8 {
+        peap.build_request(Identifier(9), &mut |_: &mut [u8]| {}).unwrap()[0]
+    }
+
+    #[test]
+    fn asks_for_the_name_and_proposes_mschapv2() {
+        let mut peap = after(&[]);
+        assert_eq!(
+            peap.build_request(Identifier(9), &mut |_: &mut [u8]| {}),
+            Ok(vec![1]),
+            "a type without a header"
+        );
+        assert_eq!(hear(&mut peap, b"\x01me"), Progress::Continue);
+        assert_eq!((request(&mut peap), peap.identity()), (26, Some("me")));
+    }
+
+    #[test]
+    fn the_peer_may_ask_for_gtc_and_for_nothing_else() {
+        assert_eq!(request(&mut after(&[b"\x01me", &[3, 13, 6]])), 6);
+        for nak in [&[3, 13][..], &[3, 0], &[3]] {
+            assert_eq!(hear(&mut after(&[b"\x01me"]), nak), Progress::Done(Err(Reason::NoCommonMethod)));
+        }
+        let again = hear(&mut after(&[b"\x01me", &[3, 6]]), &[3, 6]);
+        assert_eq!(again, Progress::Done(Err(Reason::NoCommonMethod)));
+    }
+
+    #[test]
+    fn nothing_comes_before_its_time() {
+        let result = &[2, 9, 0, 11, 33, 0x80, 3, 0, 2, 0, 1][..];
+        for words in [&[][..], result, &[26, 3], &[6, b'x'], &[3, 6]] {
+            assert_eq!(hear(&mut after(&[]), words), Progress::Done(Err(Reason::ProtocolError)), "{words:?}");
+        }
+        for words in [&[][..], result, b"\x01me", &[6, b'x']] {
+            assert_eq!(
+                hear(&mut after(&[b"\x01me"]), words),
+                Progress::Done(Err(Reason::ProtocolError)),
+                "{words:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_refusal_is_answered_whatever_the_peer_says() {
+        for answer in [&[0x80, 3, 0, 2, 0, 1][..], &[0x80, 3, 0, 2, 0, 2], &[]] {
+            let mut peap = after(&[b"\x01me", &[3, 6]]);
+            assert_eq!(hear(&mut peap, b"\x06wrong"), Progress::Lookup);
+            assert_eq!(peap.provide(Some(b"right")), Progress::Continue);
+            let words = Inner { kind: Type::TLV, data: answer }.encode(Code::RESPONSE, Identifier(9));
+            assert_eq!(hear(&mut peap, &words), Progress::Done(Err(Reason::WrongPassword)));
+        }
+    }
+}

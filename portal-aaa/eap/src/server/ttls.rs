@@ -155,3 +155,83 @@ fn is_known(code: AvpCode) -> bool {
     [AvpCode::USER_NAME, AvpCode::USER_PASSWORD, AvpCode::MS_CHAP_CHALLENGE, AvpCode::MS_CHAP2_RESPONSE]
         .contains(&code)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key::Secret;
+
+    const CHALLENGE_AND_IDENT: [u8; 17] = *b"0123456789abcdefI";
+
+    /// What an established tunnel makes of the peer's first words.
+    fn hear(words: &[u8]) -> (Progress, Ttls) {
+        let mut ttls = Ttls::new();
+        ttls.established(Exports { keys: Secret::new(vec![0; 128]), challenge: CHALLENGE_AND_IDENT });
+        (ttls.process(words, &mut |_: &mut [u8]| {}), ttls)
+    }
+
+    fn refused(reason: Reason) -> Progress {
+        Progress::Done(Err(reason))
+    }
+
+    const NAME: (AvpCode, &[u8]) = (AvpCode::USER_NAME, b"me");
+    const PAP: (AvpCode, &[u8]) = (AvpCode::USER_PASSWORD, b"secret\0\0");
+
+    #[test]
+    fn the_padding_of_a_password_goes() {
+        let (progress, mut ttls) = hear(&encode(&[NAME, PAP]));
+        assert_eq!((progress, ttls.identity()), (Progress::Lookup, Some("me")));
+        assert_eq!(ttls.provide(Some(b"secret")), Progress::Done(Ok(())));
+        let (_, mut ttls) = hear(&encode(&[NAME, PAP]));
+        assert_eq!(ttls.provide(Some(b"secre")), refused(Reason::WrongPassword));
+    }
+
+    #[test]
+    fn the_challenge_must_be_this_tunnels() {
+        let response = |ident| [&[ident, 0], &[0; 48][..]].concat();
+        let words = |challenge: &[u8], ident| {
+            let response = response(ident);
+            encode(&[NAME, (AvpCode::MS_CHAP_CHALLENGE, challenge), (AvpCode::MS_CHAP2_RESPONSE, &response)])
+        };
+        assert_eq!(hear(&words(b"0123456789abcdef", b'I')).0, Progress::Lookup);
+        for (challenge, ident) in
+            [(&b"0123456789abcdeX"[..], b'I'), (b"0123456789abcdef", b'J'), (b"0", b'I')]
+        {
+            assert_eq!(hear(&words(challenge, ident)).0, refused(Reason::ProtocolError));
+        }
+        let response = response(b'I');
+        let without = encode(&[NAME, (AvpCode::MS_CHAP2_RESPONSE, &response)]);
+        assert_eq!(hear(&without).0, refused(Reason::ProtocolError));
+    }
+
+    #[test]
+    fn attributes_that_do_not_make_a_login() {
+        let unknown = (AvpCode { vendor: 0, code: 99 }, &b"x"[..]);
+        let eap = (AvpCode::EAP_MESSAGE, &b"\x02\0\0\x05\x01"[..]);
+        for (avps, reason) in [
+            (&[PAP][..], Reason::ProtocolError),
+            (&[NAME], Reason::NoCommonMethod),
+            (&[NAME, eap], Reason::NoCommonMethod),
+            (&[NAME, PAP, unknown], Reason::ProtocolError),
+            (&[NAME, PAP, (AvpCode::MS_CHAP2_RESPONSE, &[0; 50])], Reason::ProtocolError),
+        ] {
+            assert_eq!(hear(&encode(avps)).0, refused(reason), "{avps:?}");
+        }
+        assert_eq!(hear(&[0]).0, refused(Reason::ProtocolError));
+    }
+
+    #[test]
+    fn strangers_that_are_not_mandatory_do_no_harm() {
+        let mut words = encode(&[NAME, PAP, (AvpCode { vendor: 0, code: 99 }, b"x")]);
+        let flags = words.len() - 8;
+        words[flags] = 0;
+        assert_eq!(hear(&words).0, Progress::Lookup);
+    }
+
+    #[test]
+    fn who_says_nothing_is_asked_again() {
+        let (progress, mut ttls) = hear(&[]);
+        assert_eq!(progress, Progress::Continue);
+        assert_eq!(ttls.build_request(Identifier(1), &mut |_: &mut [u8]| {}), Ok(Vec::new()));
+    }
+}

@@ -12,3 +12,4 @@ mod vectors;
 mod world;
 
 pub(crate) use vectors::Vectors;
+pub(crate) use world::server_config;

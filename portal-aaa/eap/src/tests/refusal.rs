@@ -22,7 +22,7 @@ fn a_wrong_password() {
             let peer = peer::Config { password: wrong.to_owned().into(), ..peer.clone() };
             let expected = refused(peer.method);
             let end = log_in(server_config(), peer);
-            // Two requests for handshake and start each, and no waiting at the end.
+            // Steps of both sides: a request that were left unanswered would be sent again and again.
             assert!(end.rounds < 25, "{} rounds", end.rounds);
             end.assert_failure(Reason::WrongPassword, expected);
         }

@@ -51,7 +51,7 @@ static OTHER: LazyLock<Pki> = LazyLock::new(|| Pki::new("other"));
 /// An authority of the same name with another key, as a server has that was set up anew.
 static IMPOSTOR: LazyLock<Pki> = LazyLock::new(|| Pki::new("ours"));
 
-pub(super) fn server_config() -> server::Config {
+pub(crate) fn server_config() -> server::Config {
     config_of(&OURS)
 }
 
