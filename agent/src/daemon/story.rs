@@ -40,12 +40,20 @@ pub(super) fn tell(note: &Note) {
             tls_version = tls_version.as_deref().unwrap_or(""),
             "authenticated at {bssid}"
         ),
-        Note::WlanAddress { address } => info!(event = "wlan-address", %address, "address {address} on Wi-Fi"),
+        Note::WlanAddress { address } => {
+            info!(event = "wlan-address", %address, "address {address} on Wi-Fi")
+        }
         Note::ProbeOnline => info!(event = "probe-online", "the Internet answers by Wi-Fi"),
         Note::MovedToWifi => info!(event = "moved-to-wifi", "traffic goes by Wi-Fi"),
         Note::CellularDown => info!(event = "cellular-down", "cellular is disconnected"),
         Note::Returning { why, signal_dbm } => {
-            info!(event = "returning", reason = why.code(), signal_dbm, "going back to cellular: {}", why.code());
+            info!(
+                event = "returning",
+                reason = why.code(),
+                signal_dbm,
+                "going back to cellular: {}",
+                why.code()
+            );
         }
         Note::MovedToCellular => info!(event = "moved-to-cellular", "traffic goes by cellular"),
         Note::WifiLeft => info!(event = "wifi-left", "Wi-Fi is left"),

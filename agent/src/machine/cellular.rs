@@ -113,7 +113,8 @@ impl Machine {
 
     pub(super) fn learn_connect_failure(&mut self, failure: &modem::ConnectFailure) {
         self.cellular.asked = None;
-        let wait = RETRY_FIRST.saturating_mul(2u32.saturating_pow(self.cellular.failures.min(10))).min(RETRY_MAX);
+        let wait =
+            RETRY_FIRST.saturating_mul(2u32.saturating_pow(self.cellular.failures.min(10))).min(RETRY_MAX);
         self.cellular.failures = self.cellular.failures.saturating_add(1);
         self.cellular.retry_at = self.now.since_boot + wait;
         self.fail(Failure::CellularConnect, format!("{}: {}", failure.error, failure.text));

@@ -123,7 +123,8 @@ impl Keeper {
         self.failures = self.failures.saturating_add(1);
         let wait = doubled.max(least.unwrap_or_default().min(RETRY_AFTER_MAX));
         // Up to a quarter more, so that a fleet that failed together does not return together.
-        self.jitter = self.jitter.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.jitter =
+            self.jitter.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let spread = wait / 4 * u32::from((self.jitter >> 56) as u8) / 255;
         self.retry_at = now + wait + spread;
     }
@@ -147,7 +148,8 @@ impl Machine {
                 self.credential.stored.current = Some(*credential);
                 self.credential.stored.renewal_due = None;
                 self.credential.dirty = true;
-                self.last_failure = self.last_failure.take().filter(|(failure, _)| !failure.is_before_credential());
+                self.last_failure =
+                    self.last_failure.take().filter(|(failure, _)| !failure.is_before_credential());
                 self.join.scan_now();
             }
             provision::Event::Refused { reason, retry_after } => {
@@ -239,7 +241,8 @@ impl Machine {
     pub(super) fn credential_deadline(&self) -> Option<Duration> {
         let keeper = &self.credential;
         let asked = keeper.asking_since.map(|since| since + FETCH_LIMIT);
-        let retry = [keeper.retry_at, keeper.install_at].into_iter().filter(|at| *at > self.now.since_boot).min();
+        let retry =
+            [keeper.retry_at, keeper.install_at].into_iter().filter(|at| *at > self.now.since_boot).min();
         let renewal = keeper
             .current()
             .and_then(renew_at)
@@ -264,7 +267,8 @@ impl Machine {
     }
 
     fn periodic_at(&self) -> Option<Duration> {
-        let every = self.credential.policy().map(|policy| policy.renew_every_secs).filter(|secs| *secs > 0)?;
+        let every =
+            self.credential.policy().map(|policy| policy.renew_every_secs).filter(|secs| *secs > 0)?;
         Some(self.credential.fetched_at? + Duration::from_secs(every)).filter(|at| *at > self.now.since_boot)
     }
 
@@ -285,7 +289,12 @@ impl Machine {
         let keeper = &self.credential;
         let quiet = matches!(
             self.state,
-            State::NoModem | State::Locked | State::Searching | State::Attached | State::Armed | State::Provisioning
+            State::NoModem
+                | State::Locked
+                | State::Searching
+                | State::Attached
+                | State::Armed
+                | State::Provisioning
         );
         let may_ask = quiet && keeper.asking_since.is_none() && self.now.since_boot >= keeper.retry_at;
         if !may_ask || !self.cellular.ready() || self.wlan.is_none() {
@@ -330,7 +339,8 @@ impl Machine {
 
     /// A network block is never replaced while it is in use: that would break the association.
     fn install(&mut self) {
-        let free = !matches!(self.state, State::Joining | State::Verifying | State::Offloaded | State::Returning);
+        let free =
+            !matches!(self.state, State::Joining | State::Verifying | State::Offloaded | State::Returning);
         let keeper = &self.credential;
         if !free || !keeper.supplicant_up || keeper.installing || keeper.installed() {
             return;

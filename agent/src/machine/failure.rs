@@ -85,7 +85,9 @@ impl Failure {
             Self::PortalRefused(_) => "the operator's log says more under this code",
             Self::Supplicant => "look at wpa_supplicant: is its control socket where agent.toml says?",
             Self::Rejected => "a new credential is being fetched; the operator's log has the reason",
-            Self::ServerCertificate => "this access point does not belong to the operator, or its certificate was changed",
+            Self::ServerCertificate => {
+                "this access point does not belong to the operator, or its certificate was changed"
+            }
             Self::Association => "the access point refused or is too far away",
             Self::AaaSilent => "the access point does not reach its RADIUS server; tell the operator",
             Self::NotFound => "the network went out of range",

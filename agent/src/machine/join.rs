@@ -77,8 +77,8 @@ impl Machine {
         }
         let Some(policy) = self.credential.policy() else { return };
         let verdict = self.judge.scan(now, policy, results);
-        if let Verdict::Dwell { ssid, signal_dbm, first: true } | Verdict::Join { ssid, signal_dbm, first: true } =
-            &verdict
+        if let Verdict::Dwell { ssid, signal_dbm, first: true }
+        | Verdict::Join { ssid, signal_dbm, first: true } = &verdict
         {
             self.note(Note::NetworkSensed { ssid: ssid.clone(), signal_dbm: *signal_dbm });
         }
@@ -118,7 +118,8 @@ impl Machine {
 
     fn scan_if_due(&mut self) {
         let now = self.now.since_boot;
-        if self.join.scanning_since.is_some_and(|since| now < since + SCAN_LIMIT) || now < self.join.next_scan {
+        if self.join.scanning_since.is_some_and(|since| now < since + SCAN_LIMIT) || now < self.join.next_scan
+        {
             return;
         }
         let Some(policy) = self.credential.policy() else { return };
@@ -193,7 +194,8 @@ impl Machine {
 
     /// One probe over the WLAN.
     pub(super) fn probe(&mut self) {
-        let (Some(wlan), Some(lease), Some(policy)) = (&self.wlan, &self.lease, self.credential.policy()) else {
+        let (Some(wlan), Some(lease), Some(policy)) = (&self.wlan, &self.lease, self.credential.policy())
+        else {
             return;
         };
         let command = probe::Command::Probe {

@@ -168,7 +168,9 @@ impl Machine {
             State::Attached
         } else {
             match self.cellular.presence() {
-                modem::Presence::NoModem | modem::Presence::SimMissing | modem::Presence::Failed => State::NoModem,
+                modem::Presence::NoModem | modem::Presence::SimMissing | modem::Presence::Failed => {
+                    State::NoModem
+                }
                 modem::Presence::Locked => State::Locked,
                 modem::Presence::Ready => State::Searching,
             }

@@ -64,7 +64,8 @@ impl Machine {
         if cellular {
             self.act(Action::Links(links::Command::WatchDrain(Link::Cellular)));
         }
-        let hysteresis_db = u32::try_from((policy.enter_dbm - policy.leave_dbm) / 2).unwrap_or(0).clamp(1, 10);
+        let hysteresis_db =
+            u32::try_from((policy.enter_dbm - policy.leave_dbm) / 2).unwrap_or(0).clamp(1, 10);
         self.act(Action::Wlan(wlan::Command::Watch { leave_dbm: policy.leave_dbm, hysteresis_db }));
         if self.credential.current().is_some_and(|credential| credential.one_time) {
             self.credential.want(Trigger::Used);
@@ -148,7 +149,8 @@ impl Machine {
                 self.abort_join(failure, why.code());
             }
             State::Offloaded | State::Returning => {
-                let worse = self.offload.why.is_none_or(|known| known.link_is_alive() && !why.link_is_alive());
+                let worse =
+                    self.offload.why.is_none_or(|known| known.link_is_alive() && !why.link_is_alive());
                 if worse {
                     self.offload.why = Some(why);
                 }
@@ -173,7 +175,10 @@ impl Machine {
         if self.cellular.ready() && self.carrier != Some(Link::Cellular) {
             self.prefer(Link::Cellular);
         }
-        if !why.link_is_alive() && !self.offload.left && self.carrier != Some(Link::Cellular) && !self.cellular.ready()
+        if !why.link_is_alive()
+            && !self.offload.left
+            && self.carrier != Some(Link::Cellular)
+            && !self.cellular.ready()
         {
             // Nothing to wait for on Wi-Fi; the supplicant is free to find it again.
             self.offload.left = true;
@@ -181,7 +186,9 @@ impl Machine {
         }
         if self.carrier == Some(Link::Cellular) {
             self.finish_return(why);
-        } else if self.offload.left && (self.cellular.presence() != Presence::Ready || self.age() >= DEAD_LIMIT) {
+        } else if self.offload.left
+            && (self.cellular.presence() != Presence::Ready || self.age() >= DEAD_LIMIT)
+        {
             self.settle(why);
         } else if self.offload.left || self.cellular.ready() {
             // The move is under way.

@@ -72,7 +72,8 @@ impl Judge {
 
     /// A join failed, or Wi-Fi was lost: the wait before the next doubles each time.
     pub(super) fn punish(&mut self, now: Duration, policy: &Policy) {
-        let wait = Duration::from_secs(policy.penalty_secs.into()) * 2u32.pow(self.failures.min(MAX_DOUBLINGS));
+        let wait =
+            Duration::from_secs(policy.penalty_secs.into()) * 2u32.pow(self.failures.min(MAX_DOUBLINGS));
         self.failures = self.failures.saturating_add(1);
         self.not_before = now + wait;
         self.candidate = None;
@@ -151,7 +152,10 @@ mod tests {
         let policy = policy();
         judge.scan(secs(0), &policy, &[bss("corp", -60)]);
         assert_eq!(judge.scan(secs(1), &policy, &[bss("corp", -69)]), Verdict::Nothing);
-        assert!(matches!(judge.scan(secs(2), &policy, &[bss("corp", -60)]), Verdict::Dwell { first: true, .. }));
+        assert!(matches!(
+            judge.scan(secs(2), &policy, &[bss("corp", -60)]),
+            Verdict::Dwell { first: true, .. }
+        ));
     }
 
     #[test]

@@ -105,6 +105,11 @@ pub struct FailureStatus {
 impl FailureStatus {
     /// From a failure and its details.
     pub fn new(failure: Failure, text: &str, at: u64) -> Self {
-        Self { code: failure.code().to_owned(), text: text.to_owned(), remedy: failure.remedy().to_owned(), at }
+        Self {
+            code: failure.code().to_owned(),
+            text: text.to_owned(),
+            remedy: failure.remedy().to_owned(),
+            at,
+        }
     }
 }

@@ -115,8 +115,7 @@ fn wifi_without_internet_is_left() {
 
 #[test]
 fn wifi_without_internet_never_gets_the_route() {
-    let mut world =
-        World::new(Outside { signal_dbm: Some(-50), internet: false, ..Outside::default() });
+    let mut world = World::new(Outside { signal_dbm: Some(-50), internet: false, ..Outside::default() });
     world.run(120);
     assert_eq!(world.told(|n| *n == Note::MovedToWifi), 0);
     assert_eq!(world.route, Some(Link::Cellular));

@@ -193,7 +193,10 @@ impl World {
                 self.associated = false;
                 self.leased = false;
                 self.later(1100, Input::Wlan(wlan::Event::BeaconLoss));
-                self.later(1200, Input::Supplicant(supplicant::Event::Disconnected { reason: 4, locally: true }));
+                self.later(
+                    1200,
+                    Input::Supplicant(supplicant::Event::Disconnected { reason: 4, locally: true }),
+                );
             }
             _ => {}
         }
@@ -258,7 +261,8 @@ impl World {
                     let snapshot = self.snapshot();
                     self.later(800, Input::Modem(modem::Event::Snapshot(snapshot)));
                 } else {
-                    let failure = modem::ConnectFailure { error: "NetworkTimeout".into(), text: String::new() };
+                    let failure =
+                        modem::ConnectFailure { error: "NetworkTimeout".into(), text: String::new() };
                     self.later(60_000, Input::Modem(modem::Event::ConnectFailed(failure)));
                 }
             }

@@ -248,4 +248,22 @@ mod tests {
             assert_eq!(hear(&mut peap, &words), Progress::Done(Err(Reason::WrongPassword)));
         }
     }
+
+    #[test]
+    fn an_answer_to_another_binding_is_none_to_this() {
+        let keys = CompoundKeys::derive(&[1; 128], &[]);
+        let answer = |nonce: u8, subtype| Tlvs {
+            result: Some(Outcome::SUCCESS),
+            binding: Some(CryptoBinding::sign(&keys, subtype, &[nonce; 32])),
+            unknown_mandatory: false,
+        };
+        let keys = CompoundKeys::derive(&[1; 128], &[]);
+        let verdict = Verdict { login: Ok(()), keys, nonce: [7; 32] };
+        assert!(verdict.agree(&answer(7, Subtype::RESPONSE)).unwrap().is_some());
+        for wrong in [answer(8, Subtype::RESPONSE), answer(7, Subtype::REQUEST)] {
+            assert_eq!(verdict.agree(&wrong).err(), Some(Reason::CryptoBindingMismatch));
+        }
+        let strange = Tlvs { unknown_mandatory: true, ..answer(7, Subtype::RESPONSE) };
+        assert_eq!(verdict.agree(&strange).err(), Some(Reason::PeerRefused));
+    }
 }

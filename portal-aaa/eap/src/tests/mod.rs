@@ -12,4 +12,4 @@ mod vectors;
 mod world;
 
 pub(crate) use vectors::Vectors;
-pub(crate) use world::server_config;
+pub(crate) use world::{VERSIONS, peer_config, server_config};

@@ -20,7 +20,7 @@ pub(super) const NAME: &str = "aaa.operator.example";
 pub(super) const OTHER_NAME: &str = "aaa.elsewhere.example";
 pub(super) const USER: &str = "device@operator.example";
 pub(super) const PASSWORD: &str = "correct horse";
-pub(super) const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
+pub(crate) const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
 pub(super) const METHODS: [peer::Method; 4] =
     [peer::Method::PeapMschapv2, peer::Method::PeapGtc, peer::Method::TtlsPap, peer::Method::TtlsMschapv2];
 
@@ -70,7 +70,7 @@ fn config_of(pki: &Pki) -> server::Config {
     }
 }
 
-pub(super) fn peer_config(method: peer::Method, version: &'static SupportedProtocolVersion) -> peer::Config {
+pub(crate) fn peer_config(method: peer::Method, version: &'static SupportedProtocolVersion) -> peer::Config {
     let mut authorities = RootCertStore::empty();
     authorities.add(OURS.authority.clone()).unwrap();
     let provider = Arc::new(ring::default_provider());

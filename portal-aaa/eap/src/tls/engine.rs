@@ -157,3 +157,73 @@ pub(crate) struct Exports {
     /// TTLS's implicit challenge.
     pub(crate) challenge: [u8; CHALLENGE],
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        peer::Method,
+        tests::{VERSIONS, peer_config, server_config},
+    };
+
+    /// Both ends, the handshake over.
+    fn pair(version: usize) -> [Engine; 2] {
+        let peer = peer_config(Method::TtlsPap, VERSIONS[version]);
+        let mut client = Engine::client(peer.tls, peer.server_name).unwrap();
+        let mut server = Engine::server(server_config().tls).unwrap();
+        assert!(client.exports(Type::PEAP).is_err(), "no early keys");
+        while client.0.wants_write() || server.0.wants_write() {
+            assert!(server.receive(&client.output()).unwrap().is_empty());
+            assert!(client.receive(&server.output()).unwrap().is_empty());
+        }
+        [client, server]
+    }
+
+    fn raw(engine: &Engine, label: &[u8], context: Option<&[u8]>) -> Vec<u8> {
+        engine.0.export_keying_material([0; 128], label, context).unwrap().to_vec()
+    }
+
+    #[test]
+    fn keys_of_tls_1_2_have_a_label_a_method() {
+        let [client, server] = pair(0);
+        assert!(!client.is_tls13());
+        for (kind, label) in
+            [(Type::PEAP, &b"client EAP encryption"[..]), (Type::TTLS, b"ttls keying material")]
+        {
+            assert_eq!(*client.exports(kind).unwrap().keys, raw(&server, label, None));
+            assert_ne!(*client.exports(kind).unwrap().keys, raw(&server, label, Some(&[])));
+        }
+    }
+
+    #[test]
+    fn keys_of_tls_1_3_have_a_context_a_method() {
+        let [client, server] = pair(1);
+        assert!(server.is_tls13());
+        for kind in [Type::PEAP, Type::TTLS] {
+            let expected = raw(&server, b"EXPORTER_EAP_TLS_Key_Material", Some(&[kind.0]));
+            assert_eq!(*client.exports(kind).unwrap().keys, expected);
+        }
+    }
+
+    #[test]
+    fn the_implicit_challenge_has_no_context() {
+        for version in 0..2 {
+            let [client, server] = pair(version);
+            let expected = server.0.export_keying_material([0; 17], b"ttls challenge", None).unwrap();
+            assert_eq!(client.exports(Type::TTLS).unwrap().challenge, expected);
+        }
+    }
+
+    #[test]
+    fn a_closed_tunnel_is_told_from_a_broken_one() {
+        let [mut client, mut server] = pair(1);
+        client.0.send_close_notify();
+        assert_eq!(server.receive(&client.output()).err(), Some(TlsError::Closed));
+        let [mut client, mut server] = pair(1);
+        client.write(b"words").unwrap();
+        let mut message = client.output();
+        *message.last_mut().unwrap() ^= 1;
+        assert_eq!(server.receive(&message).err(), Some(TlsError::Failed));
+        assert!(!server.output().is_empty(), "an alert");
+    }
+}

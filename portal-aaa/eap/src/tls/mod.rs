@@ -56,3 +56,23 @@ fn narrow(provider: &CryptoProvider) -> Arc<CryptoProvider> {
     let group = |name| provider.kx_groups.iter().copied().find(|group| group.name() == name);
     Arc::new(CryptoProvider { kx_groups: GROUPS.into_iter().filter_map(group).collect(), ..provider.clone() })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tests::server_config;
+
+    #[test]
+    fn a_server_keeps_no_session_and_gives_no_ticket() {
+        let config = server_config().tls;
+        assert!(!config.session_storage.can_cache() && !config.ticketer.enabled());
+        assert_eq!((config.send_tls13_tickets, config.max_early_data_size), (0, 0));
+    }
+
+    #[test]
+    fn no_key_exchange_is_longer_than_a_packet() {
+        let config = server_config().tls;
+        let names: Vec<_> = config.crypto_provider().kx_groups.iter().map(|group| group.name()).collect();
+        assert_eq!(names, GROUPS);
+    }
+}
