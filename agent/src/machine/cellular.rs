@@ -226,7 +226,7 @@ impl Machine {
 
     /// Cellular goes only when Wi-Fi carries the traffic, has been proved, and the policy says so.
     fn cellular_wanted(&self) -> bool {
-        !(self.state == State::Offloaded && self.offload.cellular_may_go())
+        !(self.state == State::Offloaded && self.offload.cellular_may_go(self.now.since_boot))
     }
 
     fn may_connect(&self) -> bool {

@@ -18,14 +18,17 @@ use crate::{
 const PROBE_FAILURES: u32 = 2;
 /// Pause before the second probe.
 const PROBE_AGAIN: Duration = Duration::from_secs(1);
+/// After a move the old link stays this long at least: answers to what left by it are still on their way to it, and
+/// only TCP connections can be counted. Longer than a round trip by LTE.
+const LINGER: Duration = Duration::from_secs(2);
 /// Wi-Fi is dead and cellular does not come: look for Wi-Fi again after this.
 const DEAD_LIMIT: Duration = Duration::from_secs(20);
 
 /// Facts while Wi-Fi carries the traffic.
 #[derive(Debug, Default)]
 pub(super) struct Offload {
-    /// No connection is left on cellular, or the wait for them is over.
-    drained: bool,
+    linger_until: Duration,
+    /// The wait for cellular's connections ends here at the latest.
     drain_until: Duration,
     after_move: Option<AfterMove>,
     next_probe: Duration,
@@ -39,8 +42,8 @@ pub(super) struct Offload {
 }
 
 impl Offload {
-    pub(super) fn cellular_may_go(&self) -> bool {
-        self.drained && self.after_move == Some(AfterMove::Down)
+    pub(super) fn cellular_may_go(&self, now: Duration) -> bool {
+        now >= self.drain_until && self.after_move == Some(AfterMove::Down)
     }
 }
 
@@ -55,8 +58,8 @@ impl Machine {
         self.last_failure = None;
         let cellular = self.cellular.ready();
         self.offload = Offload {
-            drained: !cellular,
-            drain_until: now + Duration::from_secs(policy.drain_secs.into()),
+            linger_until: now + LINGER,
+            drain_until: now + if cellular { Duration::from_secs(policy.drain_secs.into()) } else { LINGER },
             after_move: Some(policy.cellular_after_move),
             next_probe: now + self.settings.probe_every,
             ..Offload::default()
@@ -74,9 +77,6 @@ impl Machine {
 
     pub(super) fn decide_offloaded(&mut self) {
         let now = self.now.since_boot;
-        if now >= self.offload.drain_until {
-            self.offload.drained = true;
-        }
         if self.credential_is_ending() {
             self.offload.why.get_or_insert(ReturnReason::Expiring);
         }
@@ -123,10 +123,12 @@ impl Machine {
 
     pub(super) fn learn_drained(&mut self, link: Link) {
         match (link, self.state) {
-            (Link::Cellular, State::Offloaded) => self.offload.drained = true,
+            (Link::Cellular, State::Offloaded) => {
+                self.offload.drain_until = self.offload.drain_until.min(self.offload.linger_until);
+            }
             (Link::Wlan, State::Returning) => {
                 if let Some(at) = &mut self.offload.leave_at {
-                    *at = self.now.since_boot;
+                    *at = (*at).min(self.offload.linger_until);
                 }
             }
             _ => {}
@@ -163,7 +165,6 @@ impl Machine {
     fn stay(&mut self) {
         if self.carrier == Some(Link::Wlan) && self.moving.is_none() && !self.offload.left {
             self.offload.why = None;
-            self.offload.drained = false;
             self.offload.drain_until = self.now.since_boot;
             self.enter(State::Offloaded);
         }
@@ -209,6 +210,7 @@ impl Machine {
             }
             let wait = if why.link_is_alive() { self.settings.return_drain } else { Duration::ZERO };
             self.offload.leave_at = Some(now + wait);
+            self.offload.linger_until = now + LINGER;
             if !wait.is_zero() {
                 self.act(Action::Links(links::Command::WatchDrain(Link::Wlan)));
             }
@@ -241,9 +243,12 @@ impl Machine {
     pub(super) fn offload_deadline(&self) -> Option<Duration> {
         match self.state {
             State::Offloaded => {
-                let drain = (!self.offload.drained).then_some(self.offload.drain_until);
                 let probe = (!self.offload.probing).then_some(self.offload.next_probe);
-                [drain, probe].into_iter().flatten().min()
+                [Some(self.offload.drain_until), probe]
+                    .into_iter()
+                    .flatten()
+                    .filter(|at| *at > self.now.since_boot)
+                    .min()
             }
             State::Returning => {
                 let dead = self.offload.left.then_some(self.entered + DEAD_LIMIT);

@@ -54,6 +54,26 @@ fn a_busy_connection_keeps_cellular_until_the_drain_limit() {
 }
 
 #[test]
+fn the_old_link_stays_for_what_is_still_on_its_way() {
+    let mut world = World::new(Outside { signal_dbm: Some(-50), ..Outside::default() });
+    while world.state() != State::Offloaded {
+        world.run_ms(100);
+    }
+    world.run_ms(1500);
+    assert!(world.bearer, "answers by cellular are lost");
+    world.run(2);
+    assert!(!world.bearer);
+    world.signal(Some(-80));
+    while world.route != Some(Link::Cellular) {
+        world.run_ms(100);
+    }
+    world.run_ms(1500);
+    assert!(world.leased, "answers by Wi-Fi are lost");
+    world.run(2);
+    assert!(!world.leased);
+}
+
+#[test]
 fn fading_signal_brings_cellular_up_before_the_route_moves() {
     let mut world = offloaded();
     world.signal(Some(-80));
