@@ -1,7 +1,8 @@
 //! The WLAN card by way of nl80211: which interface, its MAC, scans, the signal, the end of an association.
 //!
-//! `request` builds messages and `parse` reads them, `track` decides what an event means (all three pure), `card` is
-//! the task with the sockets. The daemon calls [`spawn`] once; the task outlives the card, which may come and go.
+//! `request` builds messages and `parse` reads them, `track` decides what an event means, `channels` where to look
+//! for a network (all of them pure), `card` is the task with the sockets. The daemon calls [`spawn`] once; the task
+//! outlives the card, which may come and go.
 //!
 //! What a [`Command::Watch`](super::Command::Watch) delivers: [`Event::Signal`] at once, at each crossing of the
 //! threshold that the driver tells by CQM, and every 2 s from the station's record, so that the machine sees a trend
@@ -13,6 +14,7 @@ use super::{Command, Event, Wlan};
 
 mod attribute;
 mod card;
+mod channels;
 pub(crate) mod parse;
 pub(crate) mod request;
 mod track;

@@ -18,12 +18,13 @@ use tokio::{
 };
 
 use super::{
+    channels,
     parse::{self, Family},
     request,
     track::{Step, Thresholds, Tracker},
 };
 use crate::wlan::{
-    Command, Event, Interface,
+    Bss, Command, Event, Interface,
     netlink::{NetlinkError, Socket, frame},
 };
 
@@ -40,7 +41,8 @@ pub(super) async fn run(
     mut commands: mpsc::Receiver<Command>,
     events: mpsc::Sender<Event>,
 ) {
-    let mut memory = Memory { wanted, tracker: Tracker::default(), interface: None, events };
+    let mut memory =
+        Memory { wanted, tracker: Tracker::default(), interface: None, heard: Heard::default(), events };
     while !memory.events.is_closed() {
         let ended = match Task::open(&mut memory).await {
             Ok(mut task) => task.serve(&mut commands).await,
@@ -59,7 +61,19 @@ struct Memory {
     wanted: Option<String>,
     tracker: Tracker,
     interface: Option<Interface>,
+    heard: Heard,
     events: mpsc::Sender<Event>,
+}
+
+/// What the last scans told, and when.
+#[derive(Default)]
+struct Heard {
+    results: Vec<Bss>,
+    at: Option<Instant>,
+    /// When all channels were looked at.
+    whole_at: Option<Instant>,
+    /// Ours that is under way looks at all of them.
+    whole: bool,
 }
 
 /// What the kernel knows of the access point.
@@ -208,6 +222,7 @@ impl<'a> Task<'a> {
         let replaced = self.index() != before;
         if replaced {
             self.memory.tracker.forget();
+            self.memory.heard = Heard::default();
             self.scan_until = None;
             self.next_reading = None;
         }
@@ -270,7 +285,12 @@ impl<'a> Task<'a> {
             self.tell(Event::ScanFailed("no WLAN interface".to_owned())).await;
             return Ok(());
         };
-        match self.ask(request::scan(index, ssids, &[])?).await {
+        let heard = &self.memory.heard;
+        let age = heard.at.map(|at| at.elapsed()).unwrap_or_default();
+        let channels = channels::to_scan(ssids, &heard.results, age, heard.whole_at.map(|at| at.elapsed()));
+        let done = self.ask(request::scan(index, ssids, &channels)?).await;
+        self.memory.heard.whole = done.is_ok() && channels.is_empty();
+        match done {
             // Another program's scan is under way: its results are as good as ours.
             Ok(()) | Err(NetlinkError::Refused { errno: Errno::EBUSY, .. }) => {
                 self.scan_until = Some(Instant::now() + SCAN_LIMIT);
@@ -292,7 +312,13 @@ impl<'a> Task<'a> {
             // One odd entry must not hide the others.
             found.extend(parse::bss(body).ok().flatten());
         }
-        self.scan_until = None;
+        let heard = &mut self.memory.heard;
+        let now = Instant::now();
+        heard.results.clone_from(&found);
+        heard.at = Some(now);
+        if self.scan_until.take().is_some() && std::mem::take(&mut heard.whole) {
+            heard.whole_at = Some(now);
+        }
         self.tell(Event::Scan(found)).await;
         Ok(())
     }
