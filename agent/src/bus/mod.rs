@@ -1,10 +1,12 @@
 //! `net.wifioffload.Agent1`: the agent's state for `offloadctl` and whoever else shows it.
 //!
-//!     service    net.wifioffload.Agent1            on the system bus
-//!     object     /net/wifioffload/Agent1
-//!     interface  net.wifioffload.Agent1
-//!     methods    GetStatus() -> s                  the machine's Status as JSON
-//!     properties Status s, read only               the same; PropertiesChanged carries each change
+//! ```text
+//! service    net.wifioffload.Agent1            on the system bus
+//! object     /net/wifioffload/Agent1
+//! interface  net.wifioffload.Agent1
+//! methods    GetStatus() -> s                  the machine's Status as JSON
+//! properties Status s, read only               the same; PropertiesChanged carries each change
+//! ```
 //!
 //! No errors of its own. No secret and no identifier in clear is in it (`machine::Status`), so the bus policy lets
 //! everybody read. The daemon spawns it; a bus that is absent, late or restarted is waited for and never fatal.
