@@ -11,6 +11,7 @@ use neli::consts::{
     rtnl::Rtm,
     socket::NlFamily,
 };
+use neli::rtnl::Ifinfomsg;
 use nix::errno::Errno;
 use tokio::{
     sync::mpsc,
@@ -240,7 +241,10 @@ impl<'a> Task<'a> {
         let Some(bodies) = self.dump(request::interfaces()?).await? else {
             // Unloaded; when it comes again the kernel may number it otherwise.
             self.wireless = None;
-            return Ok(None);
+            // An interface that the configuration names is believed in also where the kernel has no nl80211 for it: its
+            // MAC is what a credential is bound to, and only scans and signal are missing.
+            let Some(name) = self.memory.wanted.clone() else { return Ok(None) };
+            return self.link(request::link(Some(&name), 0)?).await;
         };
         let mut stations = Vec::new();
         for body in &bodies {
@@ -253,15 +257,19 @@ impl<'a> Task<'a> {
         else {
             return Ok(None);
         };
-        let answer =
-            self.route.request(Rtm::Getlink.into(), NlmF::empty(), request::link(None, index)?).await;
+        self.link(request::link(None, index)?).await
+    }
+
+    /// What rtnetlink knows of one interface; none when there is no such.
+    async fn link(&mut self, question: Ifinfomsg) -> Result<Option<Interface>, NetlinkError> {
+        let answer = self.route.request(Rtm::Getlink.into(), NlmF::empty(), question).await;
         let Some(body) = absent_is_none(answer)?.and_then(|bodies| bodies.into_iter().next()) else {
             return Ok(None);
         };
         let link = parse::link(&body)?;
         Ok(link.current.map(|current_mac| Interface {
             name: link.name,
-            index,
+            index: link.index,
             permanent_mac: link.permanent.unwrap_or(current_mac),
             current_mac,
         }))
