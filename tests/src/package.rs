@@ -22,7 +22,8 @@ pub(crate) fn run() -> Result<()> {
         progress::step(&format!("package {name}"), || {
             let mut deb = Command::new(&tool);
             // `cargo deb` is started as a subcommand, which passes its own name.
-            deb.args(["deb", "--no-build", "--profile", "release", "--package", name, "--output"]).arg(&folder);
+            deb.args(["deb", "--no-build", "--profile", "release", "--package", name, "--output"])
+                .arg(&folder);
             workshop::run(deb.current_dir(workshop::root()))
         })?;
     }

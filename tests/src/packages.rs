@@ -3,9 +3,7 @@
 //! Says what is missing and what for before anything is changed. Called at the start of `demo` and of every suite
 //! that needs more than Rust.
 
-use std::{
-    process::{Command, Stdio},
-};
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 use nix::unistd::Uid;

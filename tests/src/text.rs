@@ -53,7 +53,12 @@ impl Follower {
     }
 
     /// Waits for a line that `wanted` accepts; the end of the log goes into the error.
-    pub(crate) fn wait(&mut self, what: &str, limit: Duration, wanted: impl Fn(&str) -> bool) -> Result<String> {
+    pub(crate) fn wait(
+        &mut self,
+        what: &str,
+        limit: Duration,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<String> {
         clock::until(what, limit, || Ok(self.lines()?.into_iter().find(|line| wanted(line))))
             .with_context(|| tail(&self.path, 25))
     }

@@ -15,21 +15,37 @@ use crate::{
     world::{World, plan},
 };
 
+/// What must be in each capture: one that has caught nothing proves nothing.
+const CAUGHT: [(&str, &str); 3] = [
+    ("air.pcap", plan::SSID),
+    // The NAS-Identifier of the access point's requests.
+    ("ap-to-aaa.pcap", "ap1.operator.example"),
+    // The server name in the TLS ClientHello.
+    ("device-to-portal.pcap", plan::PORTAL_NAME),
+];
+
 /// After all the others: their traces are all there.
 pub(super) fn nothing(world: &mut World, _: &Reporter) -> Result<()> {
     world.agent_runs()?;
     world.agent.wait_state(&["armed"], super::rounds::ARMED)?;
     let password = world.supplicant()?.password()?;
     ensure!(password.len() >= 16, "the supplicant's password is no password");
-    search(world, &[("IMSI", plan::IMSI), ("IMEI", plan::IMEI), ("password", &password)])
+    let files = search(world, &[("IMSI", plan::IMSI), ("IMEI", plan::IMEI), ("password", &password)])?;
+    for (name, caught) in CAUGHT {
+        let proof =
+            files.iter().any(|(path, content)| path.ends_with(name) && contains(content, caught.as_bytes()));
+        ensure!(proof, "{name} has not caught {caught}");
+    }
+    Ok(())
 }
 
 /// Without a radio there is no supplicant to tell the password.
 pub(super) fn nothing_without_radio(world: &mut World, _: &Reporter) -> Result<()> {
-    search(world, &[("IMSI", plan::IMSI), ("IMEI", plan::IMEI)])
+    search(world, &[("IMSI", plan::IMSI), ("IMEI", plan::IMEI)]).map(drop)
 }
 
-fn search(world: &mut World, secrets: &[(&str, &str)]) -> Result<()> {
+/// All that could be read; an error where a secret is in it.
+fn search(world: &mut World, secrets: &[(&str, &str)]) -> Result<BTreeMap<PathBuf, Vec<u8>>> {
     let places = world.readable_traces()?;
     let mut files = BTreeMap::new();
     for place in &places {
@@ -47,12 +63,13 @@ fn search(world: &mut World, secrets: &[(&str, &str)]) -> Result<()> {
     if !found.is_empty() {
         bail!("{}", found.join("\n"));
     }
-    Ok(())
+    Ok(files)
 }
 
 /// As text, as UTF-16, and, for digits, as telephony packs them (TBCD, 3GPP TS 29.002 §17.7.8).
 fn spellings(secret: &str) -> Vec<Vec<u8>> {
-    let mut all = vec![secret.as_bytes().to_vec(), secret.encode_utf16().flat_map(u16::to_le_bytes).collect()];
+    let mut all =
+        vec![secret.as_bytes().to_vec(), secret.encode_utf16().flat_map(u16::to_le_bytes).collect()];
     if secret.bytes().all(|octet| octet.is_ascii_digit()) {
         let digits: Vec<u8> = secret.bytes().map(|octet| octet - b'0').collect();
         // The last, half filled octet differs by filler: the whole ones are enough to be sure.

@@ -9,7 +9,7 @@ mod refusals;
 mod restarts;
 mod rounds;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Result, bail};
 
 use crate::{
     clock,
@@ -55,7 +55,8 @@ pub(crate) fn modem(only: Option<&str>, options: &Options, reporter: &Reporter) 
 }
 
 fn all(entries: &[Entry], only: Option<&str>, options: &Options, reporter: &Reporter) -> Result<bool> {
-    let wanted: Vec<&Entry> = entries.iter().filter(|entry| only.is_none_or(|only| entry.name.contains(only))).collect();
+    let wanted: Vec<&Entry> =
+        entries.iter().filter(|entry| only.is_none_or(|only| entry.name.contains(only))).collect();
     if wanted.is_empty() {
         bail!("no case of that name");
     }
@@ -64,7 +65,7 @@ fn all(entries: &[Entry], only: Option<&str>, options: &Options, reporter: &Repo
     let mut good = true;
     for entry in wanted {
         let began = clock::now();
-        let outcome = (entry.run)(&mut world, reporter).with_context(|| entry.name);
+        let outcome = world.calm().and_then(|()| (entry.run)(&mut world, reporter));
         let failure = outcome.err().map(|error| format!("{error:?}"));
         good &= failure.is_none();
         let secs = began.elapsed().as_secs_f32();

@@ -46,7 +46,10 @@ pub(super) fn rogue(world: &mut World, _: &Reporter) -> Result<()> {
     seen?;
     let told = fs::read_to_string(log)?;
     // Outer identity apart, nothing of the device's may reach it: the TLS tunnel must not even come up.
-    ensure!(!told.contains("EAP-Success") && !told.contains("CTRL-EVENT-EAP-SUCCESS"), "the rogue accepted the device");
+    ensure!(
+        !told.contains("EAP-Success") && !told.contains("CTRL-EVENT-EAP-SUCCESS"),
+        "the rogue accepted the device"
+    );
     ensure!(world.default_route()?.contains(plan::WWAN), "traffic went to the rogue");
     rounds::quick(world)
 }

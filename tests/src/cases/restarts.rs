@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use serde_json::Value;
 
-use super::rounds;
+use super::{modem, rounds};
 use crate::{
     clock,
     report::Reporter,
@@ -21,10 +21,10 @@ const LOOK_EVERY: Duration = Duration::from_millis(300);
 pub(super) fn modem_manager(world: &mut World, _: &Reporter) -> Result<()> {
     same_process(world, |world| {
         world.agent.wait_state(&["armed"], rounds::ARMED)?;
-        world.cellular.modem.kill_manager()?;
+        world.cellular.kill_manager()?;
         status_says(world, "no modem", |status| at(status, &["cellular", "modem"]) == Some("no-modem"))?;
-        world.cellular.modem.start_manager()?;
-        status_says(world, "cellular is ready", |status| at(status, &["cellular", "bearer"]) == Some("ready"))?;
+        world.cellular.start_manager()?;
+        modem::carries(world)?;
         rounds::quick(world)
     })
 }
@@ -36,7 +36,9 @@ pub(super) fn supplicant(world: &mut World, _: &Reporter) -> Result<()> {
         world.supplicant()?.daemon.kill()?;
         status_says(world, "no supplicant", |status| flag(status, &["wlan", "supplicant"]) == Some(false))?;
         world.supplicant()?.start()?;
-        status_says(world, "credential installed", |status| flag(status, &["credential", "installed"]) == Some(true))?;
+        status_says(world, "credential installed", |status| {
+            flag(status, &["credential", "installed"]) == Some(true)
+        })?;
         rounds::quick(world)
     })
 }
@@ -60,9 +62,12 @@ pub(super) fn portal_aaa(world: &mut World, _: &Reporter) -> Result<()> {
     same_process(world, |world| {
         world.agent.wait_state(&["armed"], rounds::ARMED)?;
         world.core.portal_aaa.kill()?;
+        world.ap()?.forget_keys()?;
         world.ap()?.radio.heard_at(ap::NEAR)?;
         world.ap()?.radio.in_range(true)?;
-        status_says(world, "the AAA is silent", |status| at(status, &["last-failure", "code"]) == Some("aaa-silent"))?;
+        status_says(world, "the AAA is silent", |status| {
+            at(status, &["last-failure", "code"]) == Some("aaa-silent")
+        })?;
         ensure!(world.default_route()?.contains(plan::WWAN), "traffic left cellular without a login");
         world.core.serve()?;
         world.agent.wait_state(&["offloaded"], rounds::OFFLOADED)?;
@@ -82,10 +87,15 @@ fn same_process(world: &mut World, work: impl FnOnce(&mut World) -> Result<()>) 
 
 /// Waits until `offloadctl status` shows it.
 pub(super) fn status_says(world: &World, what: &str, wanted: impl Fn(&Value) -> bool) -> Result<()> {
-    let mut last = Value::Null;
+    let mut last = String::new();
     clock::until_every(LOOK_EVERY, what, LIMIT, || {
-        last = world.agent.status()?;
-        Ok(wanted(&last).then_some(()))
+        // An agent that has just been started is not on the bus yet.
+        match world.agent.status() {
+            Ok(status) if wanted(&status) => return Ok(Some(())),
+            Ok(status) => last = status.to_string(),
+            Err(error) => last = error.to_string(),
+        }
+        Ok(None)
     })
     .map_err(|error| error.context(format!("last status: {last}")))
 }

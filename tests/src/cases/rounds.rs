@@ -37,7 +37,11 @@ pub(super) fn enter(world: &mut World) -> Result<()> {
     world.ap()?.radio.heard_at(ap::NEAR)?;
     world.ap()?.radio.in_range(true)?;
     world.agent.wait_state(&["offloaded"], OFFLOADED)?;
-    ensure!(world.default_route()?.contains(plan::LAPTOP_WLAN), "the default route is {}", world.default_route()?);
+    ensure!(
+        world.default_route()?.contains(plan::LAPTOP_WLAN),
+        "the default route is {}",
+        world.default_route()?
+    );
     Ok(())
 }
 

@@ -26,7 +26,7 @@ struct Row {
     source: Source,
     event: &'static str,
     what: &'static str,
-    /// Fields of the event that prove it, each with the words before its value.
+    /// Fields of the event that prove it, each with how it is shown: `{}` stands for the value.
     evidence: &'static [(&'static str, &'static str)],
 }
 
@@ -50,32 +50,80 @@ const fn operator(
 
 /// Patent FIG. 2, and then what it leaves open: the move, and the way back.
 const TABLE: &[Row] = &[
-    agent("52", "started", "the offload agent is on the device", &[("version", "")]),
-    agent("50", "cellular-up", "attached; cellular carries traffic", &[("imsi", "IMSI "), ("operator", "network "), ("interface", "by "), ("address", "")]),
-    agent("54", "credential-requested", "the agent sends its identifiers to the portal", &[("imsi", "IMSI "), ("imei", "IMEI "), ("mac", "WLAN ")]),
-    operator("56", "request-received", "the portal receives them", &[("source", "from ")]),
-    operator("56", "identity-proved", "the packet gateway's accounting proves them", &[("proof", "by "), ("imsi", "IMSI ")]),
-    operator("58", "credential-generated", "the portal makes username and password", &[("username", "")]),
-    operator("60", "credential-stored", "the subscriber database holds the record", &[("store", "in "), ("mac", "for WLAN ")]),
-    operator("62", "credential-issued", "the portal sends credential and policy", &[("source", "to "), ("mac", "for WLAN ")]),
-    agent("64", "credential-received", "the agent receives them", &[("username", "")]),
-    agent("68", "credential-installed", "the supplicant holds them, disabled", &[("username", "")]),
-    agent("67", "network-sensed", "the operator's Wi-Fi is sensed", &[("ssid", ""), ("signal_dbm", "dBm ")]),
-    operator("70", "login-accepted", "the AAA accepts the login", &[("method", ""), ("tls", ""), ("tls_version", ""), ("mac", "from "), ("nas", "by ")]),
-    agent("70", "connected", "Wi-Fi is authenticated and encrypted", &[("cipher", ""), ("tls_version", ""), ("bssid", "at ")]),
-    agent("address", "wlan-address", "Wi-Fi has an address", &[("address", "")]),
+    agent("52", "started", "the offload agent is on the device", &[("version", "{}")]),
+    agent(
+        "50",
+        "cellular-up",
+        "attached; cellular carries traffic",
+        &[("imsi", "IMSI {}"), ("operator", "network {}"), ("interface", "by {}"), ("address", "{}")],
+    ),
+    agent(
+        "54",
+        "credential-requested",
+        "the agent sends its identifiers to the portal",
+        &[("imsi", "IMSI {}"), ("imei", "IMEI {}"), ("mac", "WLAN {}")],
+    ),
+    operator("56", "request-received", "the portal receives them", &[("source", "from {}")]),
+    operator(
+        "56",
+        "identity-proved",
+        "the packet gateway's accounting proves them",
+        &[("proof", "by {}"), ("imsi", "IMSI {}")],
+    ),
+    operator("58", "credential-generated", "the portal makes username and password", &[("username", "{}")]),
+    operator(
+        "60",
+        "credential-stored",
+        "the subscriber database holds the record",
+        &[("store", "in {}"), ("mac", "for WLAN {}")],
+    ),
+    operator(
+        "62",
+        "credential-issued",
+        "the portal sends credential and policy",
+        &[("source", "to {}"), ("mac", "for WLAN {}")],
+    ),
+    agent("64", "credential-received", "the agent receives them", &[("username", "{}")]),
+    agent("68", "credential-installed", "the supplicant holds them, disabled", &[("username", "{}")]),
+    agent(
+        "67",
+        "network-sensed",
+        "the operator's Wi-Fi is sensed",
+        &[("ssid", "{}"), ("signal_dbm", "{} dBm")],
+    ),
+    operator(
+        "70",
+        "login-accepted",
+        "the AAA accepts the login",
+        &[("method", "{}"), ("tls", "{}"), ("tls_version", "{}"), ("mac", "from {}"), ("nas", "by {}")],
+    ),
+    agent(
+        "70",
+        "connected",
+        "Wi-Fi is authenticated and encrypted",
+        &[("cipher", "{}"), ("tls_version", "{}"), ("bssid", "at {}")],
+    ),
+    agent("address", "wlan-address", "Wi-Fi has an address", &[("address", "{}")]),
     agent("probe", "probe-online", "the Internet answers by Wi-Fi", &[]),
     agent("move", "moved-to-wifi", "the default route moves to Wi-Fi", &[]),
     agent("down", "cellular-down", "old connections have drained; cellular is disconnected", &[]),
-    agent("fade", "returning", "Wi-Fi fades", &[("reason", ""), ("signal_dbm", "dBm ")]),
-    agent("up", "cellular-up", "cellular is up again, before Wi-Fi is left", &[("interface", "by "), ("address", "")]),
+    agent("fade", "returning", "Wi-Fi fades", &[("reason", "{}"), ("signal_dbm", "{} dBm")]),
+    agent(
+        "up",
+        "cellular-up",
+        "cellular is up again, before Wi-Fi is left",
+        &[("interface", "by {}"), ("address", "{}")],
+    ),
     agent("back", "moved-to-cellular", "the default route moves back", &[]),
     agent("left", "wifi-left", "Wi-Fi is left", &[]),
 ];
 
 /// Events that say that something went wrong, best informed first.
-const TROUBLE: &[(Source, &str)] =
-    &[(Source::Operator, "login-refused"), (Source::Operator, "credential-refused"), (Source::Agent, "failed")];
+const TROUBLE: &[(Source, &str)] = &[
+    (Source::Operator, "login-refused"),
+    (Source::Operator, "credential-refused"),
+    (Source::Agent, "failed"),
+];
 
 /// Something that went wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -108,7 +156,10 @@ impl Story {
     /// Of these logs, from what is written next.
     pub(crate) fn new(agent: &Path, operator: &Path) -> Self {
         Self {
-            logs: [(Source::Agent, Follower::from_now(agent)), (Source::Operator, Follower::from_now(operator))],
+            logs: [
+                (Source::Agent, Follower::from_now(agent)),
+                (Source::Operator, Follower::from_now(operator)),
+            ],
             seen: vec![false; TABLE.len()],
             began_ms: None,
         }
@@ -155,7 +206,7 @@ impl Story {
         let evidence: Vec<String> = row
             .evidence
             .iter()
-            .filter_map(|(key, words)| field(event, key).map(|value| format!("{words}{value}")))
+            .filter_map(|(key, shown)| field(event, key).map(|value| shown.replace("{}", &value)))
             .collect();
         Some(Meaning::Step(Step {
             id: row.id.to_owned(),
@@ -200,9 +251,13 @@ mod tests {
     #[test]
     fn the_same_event_is_another_step_the_second_time() {
         let mut story = story();
-        let (at, up) = event(r#"{"timestamp":"1000","event":"cellular-up","imsi":"00101…","interface":"wwan0"}"#);
+        let (at, up) =
+            event(r#"{"timestamp":"1000","event":"cellular-up","imsi":"00101…","interface":"wwan0"}"#);
         let Some(Meaning::Step(first)) = story.meaning(at, Source::Agent, &up) else { panic!() };
-        assert_eq!((first.id.as_str(), first.at_ms, first.evidence.as_str()), ("50", 0, "IMSI 00101… · by wwan0"));
+        assert_eq!(
+            (first.id.as_str(), first.at_ms, first.evidence.as_str()),
+            ("50", 0, "IMSI 00101… · by wwan0")
+        );
         let Some(Meaning::Step(second)) = story.meaning(at + 250, Source::Agent, &up) else { panic!() };
         assert_eq!((second.id.as_str(), second.at_ms), ("up", 250));
         assert_eq!(story.meaning(at, Source::Agent, &up), None);
@@ -211,7 +266,8 @@ mod tests {
 
     #[test]
     fn trouble_names_its_reason() {
-        let (at, refused) = event(r#"{"timestamp":7,"event":"login-refused","reason":"wrong-mac","detail":"…"}"#);
+        let (at, refused) =
+            event(r#"{"timestamp":7,"event":"login-refused","reason":"wrong-mac","detail":"…"}"#);
         let told = story().meaning(at, Source::Operator, &refused);
         assert_eq!(
             told,

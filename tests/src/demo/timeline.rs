@@ -38,9 +38,12 @@ impl Timeline {
         if !self.shown {
             return;
         }
-        let wrong = broken.map(|broken| format!(" One thing is wrong: {}.", words(broken))).unwrap_or_default();
+        let wrong =
+            broken.map(|broken| format!(" One thing is wrong: {}.", words(broken))).unwrap_or_default();
         println!("{}", self.paint(Tone::Head, "\n  One offload to Wi-Fi and the way back"));
-        println!("  Kernel Wi-Fi, supplicant, access point, modem manager, portal and AAA are the real ones;");
+        println!(
+            "  Kernel Wi-Fi, supplicant, access point, modem manager, portal and AAA are the real ones;"
+        );
         println!("  only the radio and the modem's air side are simulated.{wrong}\n");
     }
 
@@ -74,7 +77,7 @@ impl Timeline {
             "  {} {secs:>7.2} s  {:<52} {}",
             self.paint(Tone::Number, &format!("{:>8}", step.id)),
             step.what,
-            self.paint(Tone::Quiet, &step.evidence)
+            self.paint(Tone::Quiet, &shortened(&step.evidence))
         )
     }
 
@@ -117,6 +120,15 @@ impl Timeline {
         };
         format!("\x1b[{code}m{text}\x1b[0m")
     }
+}
+
+/// Usernames are sealed tokens of sixty characters: their beginning and their realm are enough for the eye.
+fn shortened(evidence: &str) -> String {
+    let short = |word: &str| match word.split_once('@') {
+        Some((token, realm)) if token.len() > 16 => format!("{}…@{realm}", token.get(..12).unwrap_or(token)),
+        _ => word.to_owned(),
+    };
+    evidence.split(' ').map(short).collect::<Vec<_>>().join(" ")
 }
 
 /// The whole demo as one object.
@@ -162,7 +174,12 @@ mod tests {
 
     fn told() -> Told {
         Told {
-            steps: vec![Step { id: "50".into(), at_ms: 1, what: "up".into(), evidence: "IMSI 00101…".into() }],
+            steps: vec![Step {
+                id: "50".into(),
+                at_ms: 1,
+                what: "up".into(),
+                evidence: "IMSI 00101…".into(),
+            }],
             traffic: Some(Traffic::default()),
             parts: vec![("Linux".into(), "6.1".into())],
             stopped: None,
@@ -178,6 +195,16 @@ mod tests {
         assert_eq!(value["parts"], json!({"Linux": "6.1"}));
         assert_eq!(value["result"], "ok");
         assert!(value.get("stopped").is_none());
+    }
+
+    #[test]
+    fn long_usernames_are_shortened() {
+        let token = "abcdefghijkl".repeat(5);
+        assert_eq!(
+            shortened(&format!("{token}@operator.example · by x")),
+            "abcdefghijkl…@operator.example · by x"
+        );
+        assert_eq!(shortened("me@here"), "me@here");
     }
 
     #[test]

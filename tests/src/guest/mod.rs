@@ -61,7 +61,8 @@ pub(crate) fn main() -> ! {
 /// The lab itself failed: neither a step nor a case can say so.
 fn give_up(text: &str) {
     if let Ok(port) = fs::OpenOptions::new().append(true).open(REPORT) {
-        let stopped = Stopped { step: "lab".to_owned(), reason: "lab-failed".to_owned(), text: text.to_owned() };
+        let stopped =
+            Stopped { step: "lab".to_owned(), reason: "lab-failed".to_owned(), text: text.to_owned() };
         Reporter::new(port).send(&Line::Stopped(stopped));
     }
 }
@@ -94,7 +95,8 @@ fn mount_all() -> Result<()> {
 }
 
 fn attach(kind: &str, target: &str) -> Result<()> {
-    mount(Some(kind), target, Some(kind), MsFlags::empty(), None::<&str>).with_context(|| format!("mount {target}"))
+    mount(Some(kind), target, Some(kind), MsFlags::empty(), None::<&str>)
+        .with_context(|| format!("mount {target}"))
 }
 
 /// A folder that QEMU offers under this tag.

@@ -4,7 +4,6 @@
 //! touched, and whatever is left running goes with the namespaces.
 
 use std::{
-    env,
     fs::File,
     io::{BufRead as _, BufReader},
     process::Stdio,
@@ -26,8 +25,10 @@ pub(super) fn modem(filter: Option<&str>) -> Result<Vec<Case>> {
     let errors = out.join("suite.log");
     let mut command = packages::as_root("unshare");
     command.args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
-    command.arg(env::current_exe()?).args(["inside", "modem", "--out"]).arg(&out);
-    command.arg("--programs").arg(workshop::target().join("release"));
+    // Not `current_exe`: the build a moment ago may have replaced the file that this process was started from.
+    let programs = workshop::target().join("release");
+    command.arg(programs.join("lab")).args(["inside", "modem", "--out"]).arg(&out);
+    command.arg("--programs").arg(&programs);
     if let Some(filter) = filter {
         command.args(["--only", filter]);
     }
@@ -49,7 +50,9 @@ pub(super) fn modem(filter: Option<&str>) -> Result<Vec<Case>> {
     let status = child.wait()?;
     if !status.success() && cases.iter().all(|case| case.failure.is_none()) {
         let failure = Some(format!("{status}\n{}", tail(&errors, 30)));
-        cases.push(Case { name: "the suite itself".to_owned(), failure, secs: 0.0 });
+        let case = Case { name: "the suite itself".to_owned(), failure, secs: 0.0 };
+        super::show(&case);
+        cases.push(case);
     }
     Ok(cases)
 }

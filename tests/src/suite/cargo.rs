@@ -27,7 +27,8 @@ fn test(name: &str, what: &[&str], filter: Option<&str>) -> Result<Vec<Case>> {
     let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.args(["test", "--release", "--no-fail-fast"]).args(what);
     command.args(filter).current_dir(workshop::root());
-    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("start cargo test")?;
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().context("start cargo test")?;
     let output = child.stdout.take().ok_or_else(|| anyhow!("cargo test without output"))?;
     let mut file = fs::File::create(&log)?;
     let mut cases = Vec::new();

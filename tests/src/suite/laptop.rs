@@ -28,7 +28,11 @@ pub(super) fn vm(filter: Option<&str>) -> Result<Vec<Case>> {
         _ => {}
     })?;
     if !run.good && cases.iter().all(|case| case.failure.is_none()) {
-        bail!("the virtual laptop failed outside its cases: {}\n{}", broke.unwrap_or_default(), run.out.display());
+        bail!(
+            "the virtual laptop failed outside its cases: {}\n{}",
+            broke.unwrap_or_default(),
+            run.out.display()
+        );
     }
     Ok(cases)
 }

@@ -24,10 +24,30 @@ struct Suite {
 }
 
 const SUITES: [Suite; 4] = [
-    Suite { name: "unit", about: "cargo test: units, properties, protocol pairs, eapol_test", whole: true, run: cargo::all },
-    Suite { name: "eapol", about: "part of unit: eapol_test against portal-aaa serve", whole: false, run: cargo::eapol },
-    Suite { name: "modem", about: "real ModemManager on a simulated modem, without a virtual machine", whole: true, run: boxed::modem },
-    Suite { name: "vm", about: "the virtual laptop: offload, return, restarts, refusals, leaks", whole: true, run: laptop::vm },
+    Suite {
+        name: "unit",
+        about: "cargo test: units, properties, protocol pairs, eapol_test",
+        whole: true,
+        run: cargo::all,
+    },
+    Suite {
+        name: "eapol",
+        about: "part of unit: eapol_test against portal-aaa serve",
+        whole: false,
+        run: cargo::eapol,
+    },
+    Suite {
+        name: "modem",
+        about: "real ModemManager on a simulated modem, without a virtual machine",
+        whole: true,
+        run: boxed::modem,
+    },
+    Suite {
+        name: "vm",
+        about: "the virtual laptop: offload, return, restarts, refusals, leaks",
+        whole: true,
+        run: laptop::vm,
+    },
 ];
 
 /// Says which there are.
@@ -35,7 +55,9 @@ pub(crate) fn list() {
     for suite in &SUITES {
         println!("{:<7} {}", suite.name, suite.about);
     }
-    println!("\ncargo lab test NAME         one suite\ncargo lab test NAME/PART    of it, the cases whose name contains PART");
+    println!(
+        "\ncargo lab test NAME         one suite\ncargo lab test NAME/PART    of it, the cases whose name contains PART"
+    );
 }
 
 /// Runs all suites, or the one that is named; true where all passed.
@@ -57,7 +79,10 @@ pub(crate) fn run(name: Option<&str>) -> Result<bool> {
         let began = clock::now();
         let cases = (suite.run)(filter).unwrap_or_else(|error| {
             let failure = Some(format!("{error:?}"));
-            vec![Case { name: "the suite itself".to_owned(), failure, secs: began.elapsed().as_secs_f32() }]
+            let case =
+                Case { name: "the suite itself".to_owned(), failure, secs: began.elapsed().as_secs_f32() };
+            show(&case);
+            vec![case]
         });
         let bad: Vec<&Case> = cases.iter().filter(|case| case.failure.is_some()).collect();
         passed += cases.len() - bad.len();
@@ -78,7 +103,12 @@ fn show(case: &Case) {
 
 fn summary(name: &str, cases: &[Case], bad: &[&Case], took: Duration) {
     let sign = if bad.is_empty() { "✓" } else { "✗" };
-    println!("  {sign} suite {name}: {} of {} cases good, {} s", cases.len() - bad.len(), cases.len(), took.as_secs());
+    println!(
+        "  {sign} suite {name}: {} of {} cases good, {} s",
+        cases.len() - bad.len(),
+        cases.len(),
+        took.as_secs()
+    );
     for case in bad {
         println!("    ✗ {}", case.name);
     }

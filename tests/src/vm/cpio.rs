@@ -108,7 +108,8 @@ mod tests {
         loop {
             let field = |index: usize| {
                 let start = at + 6 + 8 * index;
-                u32::from_str_radix(std::str::from_utf8(&bytes[start..start + 8]).unwrap(), 16).unwrap() as usize
+                u32::from_str_radix(std::str::from_utf8(&bytes[start..start + 8]).unwrap(), 16).unwrap()
+                    as usize
             };
             assert_eq!(&bytes[at..at + 6], b"070701");
             let (mode, size, name_size) = (field(1), field(6), field(11));

@@ -113,8 +113,20 @@ impl Disk {
 
     fn skeleton(&mut self, order: &Order) -> Result<()> {
         for folder in [
-            "proc", "sys", "dev", "run", "tmp", "root", "out", "var/lib", "var/log", "usr/bin", "usr/sbin", "usr/lib",
-            "usr/lib64", "etc/wifi-offload",
+            "proc",
+            "sys",
+            "dev",
+            "run",
+            "tmp",
+            "root",
+            "out",
+            "var/lib",
+            "var/log",
+            "usr/bin",
+            "usr/sbin",
+            "usr/lib",
+            "usr/lib64",
+            "etc/wifi-offload",
         ] {
             self.archive.folder(folder)?;
         }
@@ -175,7 +187,9 @@ impl Disk {
         let folder = kernel.root.join("lib/modules").join(&kernel.release);
         let table = fs::read_to_string(folder.join("modules.dep")).context("modules.dep")?;
         for wanted in MODULES {
-            for file in closure(&table, wanted).ok_or_else(|| anyhow!("{} has no {wanted}", kernel.release))? {
+            for file in
+                closure(&table, wanted).ok_or_else(|| anyhow!("{} has no {wanted}", kernel.release))?
+            {
                 let content = fs::read(folder.join(file))?;
                 self.archive.file(&format!("/usr/lib/modules/{}/{file}", kernel.release), &content, false)?;
             }
@@ -198,11 +212,13 @@ fn closure<'a>(table: &'a str, module: &str) -> Option<Vec<&'a str>> {
         let stem = file.rsplit('/').next().unwrap_or(file).split('.').next().unwrap_or_default();
         stem.replace('-', "_") == module
     };
-    table.lines().filter_map(|line| line.split_once(':')).find(|(file, _)| named(file)).map(|(file, needs)| {
-        let mut files = vec![file];
-        files.extend(needs.split_ascii_whitespace());
-        files
-    })
+    table.lines().filter_map(|line| line.split_once(':')).find(|(file, _)| named(file)).map(
+        |(file, needs)| {
+            let mut files = vec![file];
+            files.extend(needs.split_ascii_whitespace());
+            files
+        },
+    )
 }
 
 /// Debian's merged /usr: `/lib/…` is `/usr/lib/…`.

@@ -33,8 +33,10 @@ pub(crate) fn get() -> Result<Kernel> {
         return Ok(kernel);
     }
     let package = resolve()?;
-    let release =
-        package.strip_prefix("linux-image-").ok_or_else(|| anyhow!("odd kernel package {package}"))?.to_owned();
+    let release = package
+        .strip_prefix("linux-image-")
+        .ok_or_else(|| anyhow!("odd kernel package {package}"))?
+        .to_owned();
     let work = cache.join("unpacking");
     if work.exists() {
         fs::remove_dir_all(&work)?;
@@ -109,7 +111,8 @@ fn extract(compressed: &Path, image: &Path) -> Result<()> {
     let payload = image.with_extension("xz");
     fs::write(&payload, payload_of(&bytes)?)?;
     // Four octets of length follow the stream: --single-stream leaves them alone.
-    let output = Command::new("xz").args(["-dc", "--single-stream"]).arg(&payload).output().context("start xz")?;
+    let output =
+        Command::new("xz").args(["-dc", "--single-stream"]).arg(&payload).output().context("start xz")?;
     fs::remove_file(&payload)?;
     if !output.stdout.starts_with(b"\x7fELF") {
         bail!("{} holds no ELF kernel: {}", compressed.display(), String::from_utf8_lossy(&output.stderr));

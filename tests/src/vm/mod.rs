@@ -59,7 +59,10 @@ pub(crate) fn run(name: &str, order: &Order, limit: Duration, mut hear: impl FnM
                 )
             }
             Ended::Silent | Ended::TooLong => {
-                progress::note(&format!("the virtual laptop never reported; starting it once more\n{}", tail(&out)));
+                progress::note(&format!(
+                    "the virtual laptop never reported; starting it once more\n{}",
+                    tail(&out)
+                ));
             }
         }
     }

@@ -5,6 +5,7 @@ use std::{fs, path::Path, time::Duration};
 use anyhow::{Context as _, Result};
 
 use super::{
+    control,
     core::strict_router,
     daemon::Daemon,
     netns::Netns,
@@ -14,6 +15,8 @@ use super::{
 
 /// How long hostapd may take.
 const START_LIMIT: Duration = Duration::from_secs(30);
+/// Where its control socket is.
+const CONTROL: &str = "/run/hostapd";
 /// Signal in the middle of the cell, dBm.
 pub(crate) const NEAR: i32 = -50;
 
@@ -87,6 +90,11 @@ impl AccessPoint {
         Ok(made)
     }
 
+    /// Makes it forget whom it knows: the next login goes to the AAA again, and not by a cached key (PMKSA).
+    pub(crate) fn forget_keys(&self) -> Result<()> {
+        control::command(&Path::new(CONTROL).join("wlan0"), "PMKSA_FLUSH")
+    }
+
     /// Somebody else's, with the operator's network name and an AAA whose certificate another CA signed; in range
     /// at once. `certificates` holds `ca.pem`, `aaa.pem` and `aaa.key` as `portal-aaa init` makes them.
     pub(crate) fn build_rogue(certificates: &Path, work: &Path, logs: &Path) -> Result<Self> {
@@ -108,11 +116,18 @@ impl AccessPoint {
     }
 }
 
-fn hostapd(name: &str, interface: &str, place: &Netns, server: &str, work: &Path, logs: &Path) -> Result<Daemon> {
+fn hostapd(
+    name: &str,
+    interface: &str,
+    place: &Netns,
+    server: &str,
+    work: &Path,
+    logs: &Path,
+) -> Result<Daemon> {
     let path = work.join(format!("{name}.conf"));
     // No country code: the regulatory database is not in the guest, and channel 1 is allowed everywhere.
     let settings = format!(
-        "interface={interface}\ndriver=nl80211\nssid={ssid}\nhw_mode=g\nchannel=1\nieee80211n=1\nwmm_enabled=1\n\
+        "interface={interface}\ndriver=nl80211\nctrl_interface={CONTROL}\nssid={ssid}\nhw_mode=g\nchannel=1\nieee80211n=1\nwmm_enabled=1\n\
          wpa=2\nwpa_key_mgmt=WPA-EAP WPA-EAP-SHA256\nrsn_pairwise=CCMP\nieee80211w=1\n\
          ieee8021x=1\neapol_version=2\n{server}",
         ssid = plan::SSID,

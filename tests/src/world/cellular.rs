@@ -21,13 +21,18 @@ pub(crate) struct Cellular {
     pub(crate) modem: CellularModem,
     gateway: Gateway,
     bus: Bus,
+    manager_runs: bool,
 }
 
 impl Cellular {
     /// Plugs the modem in and starts ModemManager; no session yet.
     pub(crate) fn build(core: &Core, feed: Feed, work: &Path, logs: &Path) -> Result<Self> {
         let core_name = core.place.name().unwrap_or_default();
-        netns::ip(&format!("link add {} type veth peer name {} netns {core_name}", plan::WWAN, plan::GATEWAY_END))?;
+        netns::ip(&format!(
+            "link add {} type veth peer name {} netns {core_name}",
+            plan::WWAN,
+            plan::GATEWAY_END
+        ))?;
         core.place.ip(&format!("addr add {}/30 dev {}", plan::GATEWAY_ADDRESS, plan::GATEWAY_END))?;
         let here = Netns::here();
         let folder = work.join("modem");
@@ -38,12 +43,27 @@ impl Cellular {
         simulator.tell_sessions_to(teller);
         let gateway = Gateway::start(gateway_settings(core, feed)?, sessions)?;
         let modem = CellularModem::start(&here, &bus, simulator, &folder, logs)?;
-        Ok(Self { modem, gateway, bus })
+        Ok(Self { modem, gateway, bus, manager_runs: true })
     }
 
     /// Address of the system bus.
     pub(crate) fn bus(&self) -> &str {
         self.bus.address()
+    }
+
+    /// SIGKILL to ModemManager.
+    pub(crate) fn kill_manager(&mut self) -> Result<()> {
+        self.manager_runs = false;
+        self.modem.kill_manager()
+    }
+
+    /// Starts ModemManager where it does not run.
+    pub(crate) fn start_manager(&mut self) -> Result<()> {
+        if !self.manager_runs {
+            self.modem.start_manager()?;
+            self.manager_runs = true;
+        }
+        Ok(())
     }
 
     /// What the gateway tells from now on.

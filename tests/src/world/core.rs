@@ -34,7 +34,8 @@ impl Core {
     pub(crate) fn build(program: &Path, data: &Path, logs: &Path) -> Result<Self> {
         let place = Netns::create("core")?;
         network(&place)?;
-        let listen: Vec<String> = plan::DNS.iter().map(|address| format!("--listen-address={address}")).collect();
+        let listen: Vec<String> =
+            plan::DNS.iter().map(|address| format!("--listen-address={address}")).collect();
         let answer = format!("--address=/{}/{}", plan::PORTAL_NAME, plan::PORTAL_ADDRESS);
         let mut words = vec![
             "dnsmasq",
@@ -55,8 +56,7 @@ impl Core {
         let config_text = config.to_string_lossy().into_owned();
         let serve = [program_text.as_str(), "serve", "--config", &config_text, "--log-format", "json"];
         let portal_aaa = Daemon::new("portal-aaa", &place, logs, &serve);
-        let mut core =
-            Self { place, dns, portal_aaa, program: program.to_owned(), data: data.to_owned() };
+        let mut core = Self { place, dns, portal_aaa, program: program.to_owned(), data: data.to_owned() };
         core.dns.start()?;
         core.prepare()?;
         core.serve()?;
@@ -82,7 +82,8 @@ impl Core {
         let place = self.place.clone();
         clock::until("portal-aaa listens", START_LIMIT, || {
             self.portal_aaa.must_run()?;
-            let open = place.inside(|| TcpStream::connect_timeout(&portal, Duration::from_secs(1)).is_ok())?;
+            let open =
+                place.inside(|| TcpStream::connect_timeout(&portal, Duration::from_secs(1)).is_ok())?;
             Ok(open.then_some(()))
         })
     }
@@ -107,7 +108,15 @@ impl Core {
         fs::write(&path, settings)?;
         let network = format!("{}/32", plan::AP_UPLINK);
         self.admin(&["nas", "add", "access-point", "--network", &network, "--secret", plan::NAS_SECRET])?;
-        self.admin(&["gateway", "add", "packet-gateway", "--network", "127.0.0.0/8", "--secret", plan::GATEWAY_SECRET])?;
+        self.admin(&[
+            "gateway",
+            "add",
+            "packet-gateway",
+            "--network",
+            "127.0.0.0/8",
+            "--secret",
+            plan::GATEWAY_SECRET,
+        ])?;
         Ok(())
     }
 }
@@ -159,7 +168,10 @@ mod tests {
     fn a_key_gets_another_value() {
         let before = "[policy]\n# probe-url: where\nprobe-url = \"http://a/\"\nnetworks = [\n  { ssid = \"x\" },\n]\nend = 1\n";
         let after = set(&set(before, "probe-url", "\"http://b/\"").unwrap(), "networks", "[]").unwrap();
-        assert_eq!(after, "[policy]\n# probe-url: where\nprobe-url = \"http://b/\"\nnetworks = []\nend = 1\n");
+        assert_eq!(
+            after,
+            "[policy]\n# probe-url: where\nprobe-url = \"http://b/\"\nnetworks = []\nend = 1\n"
+        );
         assert!(set(before, "absent", "1").is_err());
     }
 }

@@ -87,7 +87,7 @@ impl Agent {
             }
             Ok(wanted.contains(&self.last.as_str()).then_some(()))
         });
-        reached.with_context(|| format!("it is {}\n{}", self.last, tail(self.daemon.log(), 25)))
+        reached.with_context(|| format!("it is {}\n{}", self.last, tail(self.daemon.log(), 12)))
     }
 }
 

@@ -6,6 +6,7 @@
 pub(crate) mod ap;
 mod capture;
 mod cellular;
+mod control;
 mod core;
 pub(crate) mod daemon;
 mod laptop;
@@ -16,13 +17,15 @@ mod supplicant;
 
 use std::{
     fs,
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::Command,
+    time::Duration,
 };
 
 use anyhow::{Result, anyhow, bail};
 
-use crate::{demo::steps::Story, report::Reporter, traffic::Server, workshop};
+use crate::{clock, demo::steps::Story, report::Reporter, traffic::Server, workshop};
 use ap::AccessPoint;
 use capture::Capture;
 use cellular::Cellular;
@@ -106,6 +109,9 @@ impl World {
         if options.radio {
             reporter.progress("Wi-Fi: radios, access point, supplicant");
             world.build_radio(&logs)?;
+        } else {
+            // A credential is made for a WLAN card's address; without a radio this stands for the card.
+            netns::ip(&format!("link add {LAPTOP_WLAN} type veth peer name unused"))?;
         }
         Ok(world)
     }
@@ -124,11 +130,31 @@ impl World {
             Capture::start("air", &here, &["hwsim0"], &folder, logs)?,
             Capture::start("ap-to-aaa", &self.core.place, &["to-ap"], &folder, logs)?,
             // The bearer's own interface comes and goes with the session, and tcpdump would go with it.
-            Capture::start("device-to-portal", &self.core.place, &["any", "host", plan::WWAN_ADDRESS], &folder, logs)?,
+            Capture::start(
+                "device-to-portal",
+                &self.core.place,
+                &["any", "host", plan::WWAN_ADDRESS],
+                &folder,
+                logs,
+            )?,
         ];
         self.wlan_mac = Some(mac_of(LAPTOP_WLAN)?);
         self.ap = Some(ap);
         self.supplicant = Some(supplicant);
+        Ok(())
+    }
+
+    /// Everybody out of range, and what a failed case may have left behind put right.
+    pub(crate) fn calm(&mut self) -> Result<()> {
+        self.rogue = None;
+        self.cellular.set_feed(Feed::Honest);
+        self.cellular.start_manager()?;
+        if let Some(ap) = &self.ap {
+            ap.radio.in_range(false)?;
+            if Some(mac_of(LAPTOP_WLAN)?) != self.wlan_mac {
+                self.restore_wlan_mac()?;
+            }
+        }
         Ok(())
     }
 
@@ -172,6 +198,15 @@ impl World {
         Ok(routes.lines().next().unwrap_or("none").to_owned())
     }
 
+    /// A connection from the laptop to the Internet comes about.
+    pub(crate) fn internet_answers(&self) -> Result<()> {
+        let server: SocketAddr = format!("{}:80", plan::INTERNET).parse()?;
+        let patience = Duration::from_secs(1);
+        clock::until("the Internet answers", Duration::from_secs(20), || {
+            Ok(TcpStream::connect_timeout(&server, patience).ok().map(drop))
+        })
+    }
+
     /// Gives the WLAN card another address on the air.
     pub(crate) fn change_wlan_mac(&self) -> Result<()> {
         // Locally administered, so it is nobody's permanent one.
@@ -190,7 +225,11 @@ impl World {
         let text = folder.to_string_lossy().into_owned();
         // The same tool makes the same kind of certificates, signed by another authority.
         workshop::run(Command::new(self.options.programs.join("portal-aaa")).args([
-            "init", "--dir", &text, "--realm", plan::REALM,
+            "init",
+            "--dir",
+            &text,
+            "--realm",
+            plan::REALM,
         ]))?;
         let logs = self.options.out.join("log");
         self.rogue = Some(AccessPoint::build_rogue(&folder.join("tls"), &self.options.work, &logs)?);

@@ -26,8 +26,12 @@ pub(crate) struct Radio {
 ///
 /// With two channel contexts the driver scans like hardware: data flows on and beacon loss is noticed meanwhile.
 pub(crate) fn load(radios: usize) -> Result<()> {
-    workshop::run(Command::new("modprobe").args(["mac80211_hwsim", &format!("radios={radios}"), "channels=2"]))
-        .map(drop)
+    workshop::run(Command::new("modprobe").args([
+        "mac80211_hwsim",
+        &format!("radios={radios}"),
+        "channels=2",
+    ]))
+    .map(drop)
 }
 
 impl Radio {

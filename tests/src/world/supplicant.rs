@@ -5,14 +5,13 @@
 
 use std::{
     fs,
-    os::unix::net::UnixDatagram,
     path::{Path, PathBuf},
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, anyhow, bail};
+use anyhow::{Result, anyhow};
 
-use super::{daemon::Daemon, netns::Netns, plan::LAPTOP_WLAN};
+use super::{control, daemon::Daemon, netns::Netns, plan::LAPTOP_WLAN};
 use crate::clock;
 
 /// Where its control sockets are.
@@ -69,22 +68,10 @@ impl Supplicant {
     }
 
     fn command(&self, command: &str) -> Result<()> {
-        match self.ask(command)?.trim() {
-            "OK" => Ok(()),
-            other => bail!("wpa_supplicant answers {other:?}"),
-        }
+        control::command(&Path::new(CONTROL).join(LAPTOP_WLAN), command)
     }
 
     fn ask(&self, command: &str) -> Result<String> {
-        let own = PathBuf::from("/run/lab-supplicant-client");
-        let _ = fs::remove_file(&own);
-        let socket = UnixDatagram::bind(&own)?;
-        socket.set_read_timeout(Some(Duration::from_secs(5)))?;
-        socket.connect(Path::new(CONTROL).join(LAPTOP_WLAN))?;
-        socket.send(command.as_bytes())?;
-        let mut answer = vec![0; 8192];
-        let length = socket.recv(&mut answer).context("wpa_supplicant's answer")?;
-        answer.truncate(length);
-        Ok(String::from_utf8_lossy(&answer).into_owned())
+        control::ask(&Path::new(CONTROL).join(LAPTOP_WLAN), command)
     }
 }
