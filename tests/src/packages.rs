@@ -53,6 +53,15 @@ pub(crate) const MODEM: &[Package] = &[
 pub(crate) const UNIT: &[Package] = &[
     needed("eapoltest", "wpa_supplicant's EAP peer against portal-aaa"),
     needed("libxml2-utils", "checks the portal's messages against their schema"),
+    needed("openssl", "looks at the certificates that `portal-aaa init` makes"),
+    needed("wpasupplicant", "the supplicant that the agent's control socket is tested with"),
+    needed("hostapd", "the authenticator at the other end of its wire"),
+    needed("dnsmasq-base", "DHCP and DNS that the agent is tested with"),
+    needed("iproute2", "network namespaces and links"),
+    needed("dbus-daemon", "a bus for the agent's service and for ModemManager"),
+    needed("dbus-system-bus-common", "its Debian configuration"),
+    needed("modemmanager", "the real modem manager, for the simulated modem's own tests"),
+    needed("polkitd", "ModemManager asks it"),
 ];
 
 /// Installs what is missing of `wanted`.

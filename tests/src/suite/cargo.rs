@@ -44,7 +44,9 @@ fn test(name: &str, what: &[&str], filter: Option<&str>) -> Result<Vec<Case>> {
     if !status.success() && cases.iter().all(|case| case.failure.is_none()) {
         // It did not compile, or a test process died: no line of a test says so.
         let failure = Some(format!("cargo test: {status}\n{}", tail(&log, 40)));
-        cases.push(Case { name: "cargo test".to_owned(), failure, secs: 0.0 });
+        let case = Case { name: "cargo test".to_owned(), failure, secs: 0.0 };
+        super::show(&case);
+        cases.push(case);
     }
     Ok(cases)
 }

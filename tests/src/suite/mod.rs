@@ -78,7 +78,7 @@ pub(crate) fn run(name: Option<&str>) -> Result<bool> {
         println!("\n{} ({})", suite.name, suite.about);
         let began = clock::now();
         let cases = (suite.run)(filter).unwrap_or_else(|error| {
-            let failure = Some(format!("{error:?}"));
+            let failure = Some(format!("{error:#}"));
             let case =
                 Case { name: "the suite itself".to_owned(), failure, secs: began.elapsed().as_secs_f32() };
             show(&case);

@@ -17,7 +17,7 @@ use crate::{
     report::{Line, Order},
     workshop,
 };
-use qemu::Ended;
+use qemu::{Accelerator, Ended};
 
 /// A run that ended with a verdict.
 pub(crate) struct Run {
@@ -35,22 +35,27 @@ pub(crate) fn run(name: &str, order: &Order, limit: Duration, mut hear: impl FnM
     let kernel = kernel::get()?;
     let initramfs = workshop::cache("guest")?.join("initramfs");
     progress::step("make the virtual laptop's disk", || initramfs::write(&initramfs, &kernel, order))?;
-    let how = if qemu::hardware() { "KVM" } else { "emulated" };
-    for attempt in ["first", "second"] {
+    // What failed with the processor's help is tried without it.
+    let attempts = [qemu::accelerator(), Accelerator::Emulation];
+    for (attempt, accelerator) in attempts.into_iter().enumerate() {
+        let last = attempt + 1 == attempts.len();
         let out = workshop::out(name)?;
-        progress::note(&format!("boot the virtual laptop (Linux {}, {how})", kernel.release));
+        progress::note(&format!("boot the virtual laptop (Linux {}, {accelerator})", kernel.release));
         let mut reported = false;
-        let ended = qemu::run(&kernel, &initramfs, &out, limit, |text| match serde_json::from_str(text) {
-            Ok(line) => {
-                reported = true;
-                hear(line);
-            }
-            Err(_) => progress::note(text),
-        })?;
+        let ended =
+            qemu::run(&kernel, &initramfs, &out, accelerator, limit, |text| {
+                match serde_json::from_str(text) {
+                    Ok(line) => {
+                        reported = true;
+                        hear(line);
+                    }
+                    Err(_) => progress::note(text),
+                }
+            })?;
         match ended {
             Ended::Good => return Ok(Run { good: true, out }),
             Ended::Bad => return Ok(Run { good: false, out }),
-            Ended::Silent | Ended::TooLong if reported || attempt == "second" => {
+            Ended::Silent | Ended::TooLong if reported || last => {
                 bail!(
                     "the virtual laptop {}: {}\n{}",
                     if ended == Ended::TooLong { "took too long" } else { "went away without a verdict" },

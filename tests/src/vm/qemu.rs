@@ -4,7 +4,7 @@
 //! verdict is an octet written to the isa-debug-exit port. Called by `vm`.
 
 use std::{
-    fs,
+    fmt, fs,
     io::{BufRead as _, BufReader},
     path::Path,
     process::{Child, Command, Stdio},
@@ -29,6 +29,9 @@ pub(crate) const BAD: u8 = 0x11;
 /// The I/O port of isa-debug-exit.
 pub(crate) const VERDICT_PORT: u64 = 0x501;
 
+/// How long a guest may take to its first word; under emulation on a busy machine it takes ten to twenty seconds.
+const BOOT_LIMIT: Duration = Duration::from_secs(90);
+
 /// How a run ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Ended {
@@ -47,10 +50,12 @@ pub(crate) fn run(
     kernel: &Kernel,
     initramfs: &Path,
     out: &Path,
+    accelerator: Accelerator,
     limit: Duration,
     mut hear: impl FnMut(&str),
 ) -> Result<Ended> {
-    let mut child = Guard(command(kernel, initramfs, out)?.spawn().context("start qemu-system-x86_64")?);
+    let mut child =
+        Guard(command(kernel, initramfs, out, accelerator)?.spawn().context("start qemu-system-x86_64")?);
     let report = child.0.stdout.take().ok_or_else(|| anyhow!("qemu without standard output"))?;
     let (sender, lines) = mpsc::channel();
     let reader = thread::spawn(move || {
@@ -60,10 +65,14 @@ pub(crate) fn run(
             }
         }
     });
-    let end = clock::now() + limit;
+    let start = clock::now();
+    let mut end = start + limit.min(BOOT_LIMIT);
     loop {
         match lines.recv_timeout(end.saturating_duration_since(clock::now())) {
-            Ok(line) => hear(line.trim_end_matches('\r')),
+            Ok(line) => {
+                end = start + limit;
+                hear(line.trim_end_matches('\r'));
+            }
             Err(RecvTimeoutError::Disconnected) => break,
             Err(RecvTimeoutError::Timeout) => return Ok(Ended::TooLong),
         }
@@ -82,13 +91,12 @@ const fn code_of(verdict: u8) -> i32 {
     ((verdict as i32) << 1) | 1
 }
 
-fn command(kernel: &Kernel, initramfs: &Path, out: &Path) -> Result<Command> {
+fn command(kernel: &Kernel, initramfs: &Path, out: &Path, accelerator: Accelerator) -> Result<Command> {
     let mut qemu = Command::new("qemu-system-x86_64");
-    if hardware() {
-        qemu.args(["-accel", "kvm", "-cpu", "host"]);
-    } else {
-        qemu.args(["-accel", "tcg,thread=multi,tb-size=1024", "-cpu", "qemu64"]);
-    }
+    qemu.args(match accelerator {
+        Accelerator::Kvm => ["-accel", "kvm", "-cpu", "host"],
+        Accelerator::Emulation => ["-accel", "tcg,thread=multi,tb-size=1024", "-cpu", "qemu64"],
+    });
     qemu.args(["-M", "pc", "-smp", "2", "-m", MEMORY_MIB, "-nodefaults", "-display", "none", "-no-reboot"]);
     qemu.arg("-kernel").arg(&kernel.image).arg("-initrd").arg(initramfs);
     // Parameters of the form NAME=value that the kernel does not know become the environment of process 1.
@@ -106,12 +114,34 @@ fn command(kernel: &Kernel, initramfs: &Path, out: &Path) -> Result<Command> {
     Ok(qemu)
 }
 
-/// Whether the processor can run a guest itself. `/dev/kvm` alone does not tell: it also stands on machines whose
-/// KVM runs only guests made for it.
-pub(crate) fn hardware() -> bool {
+/// Who runs the guest's instructions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Accelerator {
+    /// The processor.
+    Kvm,
+    /// QEMU.
+    Emulation,
+}
+
+impl fmt::Display for Accelerator {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Kvm => "KVM",
+            Self::Emulation => "emulated",
+        })
+    }
+}
+
+/// The best that this machine seems to have. `/dev/kvm` alone does not tell: it also stands on machines whose KVM
+/// runs only guests made for it.
+pub(crate) fn accelerator() -> Accelerator {
     let flags = fs::read_to_string("/proc/cpuinfo").unwrap_or_default();
     let virtual_machines = flags.split_ascii_whitespace().any(|flag| flag == "vmx" || flag == "svm");
-    virtual_machines && fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_ok()
+    if virtual_machines && fs::OpenOptions::new().read(true).write(true).open("/dev/kvm").is_ok() {
+        Accelerator::Kvm
+    } else {
+        Accelerator::Emulation
+    }
 }
 
 /// Ends QEMU whatever way we leave.
