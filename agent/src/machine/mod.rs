@@ -48,6 +48,9 @@ use crate::{
 /// Decisions one input can lead to; a longer chain would be a loop.
 const MAX_STEPS: usize = 16;
 
+/// Pause before a move that the kernel refused is asked again.
+const MOVE_RETRY: Duration = Duration::from_secs(1);
+
 /// The agent's mind.
 #[derive(Debug)]
 pub struct Machine {
@@ -66,6 +69,8 @@ pub struct Machine {
     carrier: Option<Link>,
     /// A move that was asked and not yet confirmed.
     moving: Option<Link>,
+    /// The kernel refused a move to this link; it is not asked again before then.
+    refused: Option<(Link, Duration)>,
     lease: Option<Lease>,
     signal_dbm: Option<i32>,
     last_failure: Option<(Failure, FailureStatus)>,
@@ -91,6 +96,7 @@ impl Machine {
             wlan: None,
             carrier: None,
             moving: None,
+            refused: None,
             lease: None,
             signal_dbm: None,
             last_failure: None,
@@ -117,8 +123,11 @@ impl Machine {
 
     /// When [`Input::Timeout`] is wanted at the latest, in [`Now::since_boot`].
     pub fn deadline(&self) -> Option<Duration> {
-        [self.cellular.deadline(), self.credential_deadline(), self.join_deadline(), self.offload_deadline()]
+        let refused = self.refused.map(|(_, until)| until);
+        let parts = [self.credential_deadline(), self.join_deadline(), self.offload_deadline(), refused];
+        parts
             .into_iter()
+            .chain([self.cellular.deadline()])
             .flatten()
             // What was due has been decided by `handle`; waking up for it again would be a busy loop.
             .filter(|at| *at > self.now.since_boot)
@@ -187,7 +196,9 @@ impl Machine {
     }
 
     fn prefer(&mut self, link: Link) {
-        if self.moving != Some(link) {
+        let now = self.now.since_boot;
+        let refused = self.refused.is_some_and(|(which, until)| which == link && now < until);
+        if self.moving != Some(link) && !refused {
             self.moving = Some(link);
             self.act(Action::Links(links::Command::Prefer(link)));
         }
@@ -230,6 +241,7 @@ impl Machine {
     fn learn_link_failure(&mut self, link: Link, text: &str) {
         if self.moving == Some(link) {
             self.moving = None;
+            self.refused = Some((link, self.now.since_boot + MOVE_RETRY));
         }
         match link {
             Link::Cellular => self.learn_cellular_link_failure(text),

@@ -5,21 +5,20 @@ use std::{fs, process::Command};
 use crate::workshop;
 
 /// Programs in the guest: shown name, and the command that makes it say its version.
-const IN_THE_GUEST: [(&str, &[&str]); 10] = [
+const IN_THE_GUEST: [(&str, &[&str]); 9] = [
     ("wifi-offloadd", &["wifi-offloadd", "--version"]),
     ("portal-aaa", &["portal-aaa", "--version"]),
     ("wpa_supplicant", &["wpa_supplicant", "-v"]),
     ("hostapd", &["hostapd", "-v"]),
     ("ModemManager", &["ModemManager", "--version"]),
     ("dbus-daemon", &["dbus-daemon", "--version"]),
-    ("polkitd", &["/usr/lib/polkit-1/polkitd", "--version"]),
     ("dnsmasq", &["dnsmasq", "--version"]),
     ("iproute2", &["ip", "-V"]),
     ("tcpdump", &["tcpdump", "--version"]),
 ];
 
 /// Libraries that are compiled into our programs.
-const LIBRARIES: [(&str, &str); 2] = [("rustls", "rustls"), ("SQLite (bindings)", "libsqlite3-sys")];
+const LIBRARIES: [(&str, &str); 2] = [("rustls", "rustls"), ("libsqlite3-sys", "libsqlite3-sys")];
 
 /// Asked inside.
 pub(crate) fn in_the_guest() -> Vec<(String, String)> {

@@ -159,6 +159,20 @@ fn each_join_failure_has_its_code_and_keeps_cellular() {
 }
 
 #[test]
+fn a_route_that_the_kernel_refuses_is_not_asked_for_in_a_storm() {
+    let mut world = offloaded();
+    world.outside.no_route = Some(Link::Cellular);
+    world.signal(Some(-80));
+    world.run(30);
+    let failures = world.told(|n| matches!(n, Note::Failed { .. }));
+    assert!((5..40).contains(&failures), "{failures} failures in 30 s");
+    assert_eq!(world.route, Some(Link::Wlan), "the old route went before there was a new one");
+    world.outside.no_route = None;
+    world.run(5);
+    assert_eq!(world.route, Some(Link::Cellular));
+}
+
+#[test]
 fn only_a_rejected_credential_is_renewed() {
     let mut rogue = World::new(Outside {
         signal_dbm: Some(-50),

@@ -36,6 +36,8 @@ pub(super) struct Outside {
     pub(super) supplicant: bool,
     /// Connections that keep cellular from draining.
     pub(super) busy: bool,
+    /// The kernel takes no route to this link.
+    pub(super) no_route: Option<Link>,
 }
 
 impl Default for Outside {
@@ -52,6 +54,7 @@ impl Default for Outside {
             life: None,
             supplicant: true,
             busy: false,
+            no_route: None,
         }
     }
 }
@@ -338,7 +341,7 @@ impl World {
             }
             links::Command::Prefer(link) => {
                 let there = if link == Link::Cellular { self.configured } else { self.leased };
-                if there {
+                if there && self.outside.no_route != Some(link) {
                     self.route = Some(link);
                     self.later(5, Input::Links(links::Event::Moved(link)));
                 } else {
