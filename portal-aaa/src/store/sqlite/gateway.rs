@@ -11,10 +11,11 @@ pub(super) fn put(db: &Connection, session: &GatewaySession) -> Result<(), Store
     let address = session.address.to_string();
     let seen_at = column::signed(session.seen_at, "seen_at")?;
     // A gateway gives an address to one session at a time: a Stop that was lost ends here, and the table
-    // stays as small as the gateway's pool.
+    // stays as small as the gateway's pool. Two reports of the same second contradict each other; both stay, so that
+    // a restart does not make one of them the owner (`crate::gateway` then proves nobody).
     db.prepare_cached(
         "DELETE FROM gateway_session WHERE gateway = ?1 AND address = ?2 AND prefix = ?3
-         AND session_id <> ?4 AND seen_at <= ?5",
+         AND session_id <> ?4 AND seen_at < ?5",
     )?
     .execute(params![session.gateway, address, session.prefix, session.session_id, seen_at])?;
     // A report that was overtaken by a later one changes nothing.
