@@ -4,6 +4,7 @@
 //! Called by [`crate::server`] with requests that [`super::guard`] has let pass and that are no repetitions.
 
 use std::{
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -39,6 +40,8 @@ pub struct Request<'a> {
     pub client: &'a str,
     /// The client's shared secret.
     pub secret: &'a [u8],
+    /// Where the packet came from.
+    pub source: IpAddr,
 }
 
 /// What to send back.
@@ -251,6 +254,14 @@ fn reject(
     log::refused(request.client, station(request.packet), claimed, why, detail);
     let octets = Builder::reply(Code::ACCESS_REJECT, request.packet).eap(failure).finish(request.secret)?;
     Ok(Answer { octets, settled: false })
+}
+
+/// An Access-Reject, with EAP-Failure where the request is of EAP, and the reason in the log.
+pub fn refuse(request: &Request<'_>, why: Reject, detail: &str) -> Result<Answer, BuildError> {
+    match join_eap(request.packet) {
+        Some(response) => reject(request, &failure(&response), None, why, detail),
+        None => reject(request, &[], None, why, detail),
+    }
 }
 
 /// EAP-Failure for this response, with its identifier (RFC 3748 §4.2).

@@ -125,7 +125,7 @@ impl Lab {
         }
         let request = request.finish(SECRET).unwrap();
         let packet = Packet::parse(&request).unwrap();
-        let asked = Request { packet: &packet, client, secret: SECRET };
+        let asked = Request { packet: &packet, client, secret: SECRET, source: IpAddr::from([127, 0, 0, 1]) };
         let answer = self.engine.handle(self.now, &mut counter(&mut self.random), &asked).unwrap();
         (request, answer)
     }
