@@ -4,6 +4,7 @@
 //! Called by [`crate::server`] with requests that [`super::guard`] has let pass and that are no repetitions.
 
 use std::{
+    net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
@@ -17,7 +18,7 @@ use radius::{AttributeType as A, BuildError, Builder, Code, Packet, join_eap};
 
 use super::{
     Now,
-    directory::{Directory, Login, Reject},
+    directory::{Asked, Directory, Login, Reject},
     log,
     sessions::{Limits, Sessions, State},
 };
@@ -39,6 +40,8 @@ pub struct Request<'a> {
     pub client: &'a str,
     /// The client's shared secret.
     pub secret: &'a [u8],
+    /// Where the packet came from.
+    pub source: IpAddr,
 }
 
 /// What to send back.
@@ -83,7 +86,7 @@ impl Engine {
         request: &Request<'_>,
     ) -> Result<Option<Answer>, BuildError> {
         let Some(response) = join_eap(request.packet) else {
-            return reject(request, &[], None, Reject::NotEap, "no EAP-Message").map(Some);
+            return reject(request, &[], None, Reject::NoCredentials, "no EAP-Message").map(Some);
         };
         let state = request.packet.get(A::STATE);
         let (mut conversation, step) = match state {
@@ -158,7 +161,7 @@ impl Engine {
         step: Step,
     ) -> Step {
         let Step::Lookup { identity } = step else { return step };
-        match self.directory.check(now.unix, &identity, station(request.packet)) {
+        match self.directory.check(now.unix, &identity, &asked(request)) {
             Ok(login) => {
                 // MSCHAPv2 and PAP both need the clear password on this side.
                 let step = conversation.eap.provide(Some(login.password.expose().as_bytes()), random);
@@ -253,9 +256,25 @@ fn reject(
     Ok(Answer { octets, settled: false })
 }
 
+/// An Access-Reject, with EAP-Failure where the request is of EAP, and the reason in the log.
+pub fn refuse(request: &Request<'_>, why: Reject, detail: &str) -> Result<Answer, BuildError> {
+    match join_eap(request.packet) {
+        Some(response) => reject(request, &failure(&response), None, why, detail),
+        None => reject(request, &[], None, why, detail),
+    }
+}
+
 /// EAP-Failure for this response, with its identifier (RFC 3748 §4.2).
 fn failure(response: &[u8]) -> [u8; 4] {
     [4, response.get(1).copied().unwrap_or(0), 0, 4]
+}
+
+/// Where and from which station it comes.
+fn asked<'a>(request: &Request<'a>) -> Asked<'a> {
+    // RFC 3580 §3.20: the access point's address, a colon, the network's name.
+    let called = request.packet.text(A::CALLED_STATION_ID);
+    let ssid = called.and_then(|called| called.rsplit_once(':')).map(|(_, ssid)| ssid);
+    Asked { mac: station(request.packet), client: request.client, ssid }
 }
 
 /// The station's address, as the access point tells it (RFC 3580 §3.21), in any notation.

@@ -10,7 +10,7 @@ use crate::store::MessageAuthenticator as Policy;
 /// What a request deserves.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Verdict {
-    /// Proved by its Message-Authenticator.
+    /// Proved by its Message-Authenticator, or by nothing where the client's policy asks for nothing.
     Genuine,
     /// Unproved, and the client's policy says to serve it all the same and to note it.
     Unproved,
@@ -35,6 +35,7 @@ pub fn judge(request: &Packet<'_>, secret: &[u8], policy: Policy) -> Verdict {
         radius::MessageAuthenticator::Missing => match policy {
             Policy::Require => Verdict::Missing,
             Policy::Audit => Verdict::Unproved,
+            Policy::Off => Verdict::Genuine,
         },
     }
 }
@@ -52,25 +53,28 @@ mod tests {
         bare
     }
 
-    fn verdicts(octets: &[u8], secret: &[u8]) -> [Verdict; 2] {
+    fn verdicts(octets: &[u8], secret: &[u8]) -> [Verdict; 3] {
         let packet = Packet::parse(octets).unwrap();
-        [Policy::Require, Policy::Audit].map(|policy| judge(&packet, secret, policy))
+        [Policy::Require, Policy::Audit, Policy::Off].map(|policy| judge(&packet, secret, policy))
     }
 
     #[test]
     fn proof_is_needed_unless_the_client_is_audited_and_there_is_no_eap() {
         let pap =
             Builder::access_request(1, [1; 16]).text(AttributeType::USER_NAME, "x").finish(b"s").unwrap();
-        assert_eq!(verdicts(&pap, b"s"), [Verdict::Genuine; 2]);
-        assert_eq!(verdicts(&pap, b"other"), [Verdict::Forged; 2]);
-        assert_eq!(verdicts(&without_proof(&pap), b"s"), [Verdict::Missing, Verdict::Unproved]);
+        assert_eq!(verdicts(&pap, b"s"), [Verdict::Genuine; 3]);
+        assert_eq!(verdicts(&pap, b"other"), [Verdict::Forged; 3]);
+        assert_eq!(
+            verdicts(&without_proof(&pap), b"s"),
+            [Verdict::Missing, Verdict::Unproved, Verdict::Genuine]
+        );
 
         let eap = Builder::access_request(1, [1; 16]).eap(&[2, 1, 0, 5, 1]).finish(b"s").unwrap();
-        assert_eq!(verdicts(&eap, b"s"), [Verdict::Genuine; 2]);
-        assert_eq!(verdicts(&without_proof(&eap), b"s"), [Verdict::Missing; 2]);
+        assert_eq!(verdicts(&eap, b"s"), [Verdict::Genuine; 3]);
+        assert_eq!(verdicts(&without_proof(&eap), b"s"), [Verdict::Missing; 3]);
 
         let status = Builder::status_server(1, [1; 16]).finish(b"s").unwrap();
-        assert_eq!(verdicts(&status, b"s"), [Verdict::Genuine; 2]);
-        assert_eq!(verdicts(&without_proof(&status), b"s"), [Verdict::Missing; 2]);
+        assert_eq!(verdicts(&status, b"s"), [Verdict::Genuine; 3]);
+        assert_eq!(verdicts(&without_proof(&status), b"s"), [Verdict::Missing; 3]);
     }
 }

@@ -8,6 +8,8 @@ pub mod directory;
 pub mod engine;
 pub mod guard;
 mod log;
+pub mod method;
+pub mod policy;
 pub mod sessions;
 
 use std::time::Duration;

@@ -42,9 +42,17 @@ pub(super) struct Options {
     /// Shared secret, 16 characters or more; `-` reads it from standard input, where `ps` does not show it.
     #[arg(long, value_name = "SECRET")]
     secret: String,
-    /// Requests without Message-Authenticator (CVE-2024-3596): refuse them, or serve them and say so in the log.
+    /// Requests without Message-Authenticator (CVE-2024-3596): refuse them, serve them and say so in the log
+    /// (audit), or serve them (off).
     #[arg(long, value_enum, default_value_t = Required::Require)]
     message_authenticator: Required,
+    /// UDP port on which it takes Disconnect-Requests (RFC 5176, usually 3799), so that sessions end when a
+    /// credential is revoked or expires; without it they last until their Session-Timeout.
+    #[arg(long, value_name = "PORT", value_parser = clap::value_parser!(u16).range(1..))]
+    coa_port: Option<u16>,
+    /// Most requests a second; more are dropped and counted. Without it there is no limit.
+    #[arg(long, value_name = "REQUESTS", value_parser = clap::value_parser!(u32).range(1..))]
+    max_rate: Option<u32>,
     #[command(flatten)]
     config: Config,
 }
@@ -53,6 +61,7 @@ pub(super) struct Options {
 enum Required {
     Require,
     Audit,
+    Off,
 }
 
 /// The secret is not for `Debug`.
@@ -77,7 +86,10 @@ pub(super) fn add(kind: ClientKind, options: &Options, out: &mut dyn Write) -> R
         message_authenticator: match options.message_authenticator {
             Required::Require => MessageAuthenticator::Require,
             Required::Audit => MessageAuthenticator::Audit,
+            Required::Off => MessageAuthenticator::Off,
         },
+        coa_port: options.coa_port,
+        max_rate: options.max_rate,
     };
     must_be_alone(&installation, &client)?;
     let what = match kind {

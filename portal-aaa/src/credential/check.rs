@@ -3,16 +3,19 @@
 //! [`crate::aaa`] calls [`Directory::check`] with the inner identity and [`Directory::consume`] when the
 //! password has proved right. Only one-time use needs the database.
 
-use provisioning::identity::Mac;
+use data_encoding::HEXLOWER;
 
 use super::{
     Authority,
     token::{Opened, Token},
 };
-use crate::aaa::directory::{Directory, Login, Reject};
+use crate::aaa::{
+    directory::{Asked, Directory, Login, Reject, Subscriber},
+    method::Methods,
+};
 
 impl Directory for Authority {
-    fn check(&self, now: u64, username: &str, mac: Option<Mac>) -> Result<Login, Reject> {
+    fn check(&self, now: u64, username: &str, asked: &Asked<'_>) -> Result<Login, Reject> {
         // RFC 7542 §2.2: the realm is what follows the last `@`.
         let (opaque, realm) = username.rsplit_once('@').ok_or(Reject::UnknownUser)?;
         if !realm.eq_ignore_ascii_case(&self.terms.realm) {
@@ -28,12 +31,20 @@ impl Directory for Authority {
         if expires_at.is_some_and(|end| now >= end) {
             return Err(Reject::Expired);
         }
-        match (token.mac, mac) {
+        match (token.mac, asked.mac) {
             (Some(bound), Some(seen)) if bound != seen => return Err(Reject::WrongMac),
             (Some(_), None) => return Err(Reject::MacMissing),
             _ => {}
         }
-        Ok(Login { username, password, expires_at, one_time: token.one_time })
+        Ok(Login {
+            username,
+            password,
+            expires_at,
+            one_time: token.one_time,
+            subscriber: Subscriber(token.subscriber),
+            methods: Methods::ALL,
+            policy: std::sync::Arc::default(),
+        })
     }
 
     fn consume(&self, now: u64, login: &Login, session: &str) -> Result<(), Reject> {
@@ -48,6 +59,25 @@ impl Directory for Authority {
                 Err(Reject::DatabaseUnavailable)
             }
         }
+    }
+
+    fn chargeable_identity(&self, subscriber: Subscriber) -> String {
+        let handle = self.keys.hash(b"cui\0", &subscriber.0);
+        HEXLOWER.encode(handle.split_at(16).0)
+    }
+
+    fn standing(&self, now: u64, username: &str) -> Result<(), Reject> {
+        let Some((opaque, _)) = username.rsplit_once('@') else { return Err(Reject::UnknownUser) };
+        let Opened { token, .. } =
+            Token::open(&self.keys, &self.terms.realm, opaque).map_err(|_| Reject::BadToken)?;
+        if self.revoked.contains(&*self.store, now, &username.to_ascii_lowercase()) {
+            return Err(Reject::Revoked);
+        }
+        if token.expires_at().is_some_and(|end| now >= end) { Err(Reject::Expired) } else { Ok(()) }
+    }
+
+    fn is_account(&self, _username: &str) -> bool {
+        false
     }
 }
 

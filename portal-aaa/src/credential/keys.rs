@@ -59,6 +59,11 @@ impl Keys {
         Handle(hmac(&self.identifier, &[b"imei\0", imei.equipment().as_bytes()]))
     }
 
+    /// Keyed hash of something that is no identifier, under a label of its own.
+    pub(super) fn hash(&self, label: &[u8], value: &[u8]) -> [u8; 32] {
+        hmac(&self.identifier, &[label, value])
+    }
+
     /// Seals `clear` for `owner`'s row. The same input gives the same octets, so a repeated write changes nothing.
     pub fn seal(&self, purpose: Purpose, owner: &str, clear: &[u8]) -> Result<Sealed, SealError> {
         siv(&self.data).encrypt([purpose.label(), owner.as_bytes()], clear).map(Sealed).map_err(|_| SealError)

@@ -64,7 +64,7 @@ fn login(shared: &Shared, client: &Known, packet: &Packet<'_>, from: SocketAddr)
         Seen::InProgress => return Err(Why::InProgress),
         Seen::Answered(answer) => return Ok(answer.to_vec()),
     }
-    let request = Request { packet, client: &client.name, secret: &client.secret };
+    let request = Request { packet, client: &client.name, secret: &client.secret, source: from.ip() };
     match work(shared, now, &request) {
         Ok(Answer { octets, settled }) => {
             duplicates().answer(now.monotonic, source, packet.authenticator(), octets.clone(), settled);

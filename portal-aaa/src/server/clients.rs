@@ -22,6 +22,10 @@ pub struct Known {
     pub secret: Zeroizing<Vec<u8>>,
     /// Its BlastRADIUS policy.
     pub message_authenticator: MessageAuthenticator,
+    /// Where it takes Disconnect-Requests, at the address it sends from.
+    pub coa_port: Option<u16>,
+    /// Most requests a second.
+    pub max_rate: Option<u32>,
     network: Prefix,
 }
 
@@ -39,8 +43,15 @@ impl Clients {
         for row in store.clients()? {
             match (keys.open_secret(&row), Prefix::around(row.network, row.prefix)) {
                 (Ok(secret), Some(network)) => {
-                    let (name, kind, message_authenticator) = (row.name, row.kind, row.message_authenticator);
-                    known.push(Known { name, kind, secret, message_authenticator, network });
+                    known.push(Known {
+                        name: row.name,
+                        kind: row.kind,
+                        secret,
+                        message_authenticator: row.message_authenticator,
+                        coa_port: row.coa_port,
+                        max_rate: row.max_rate,
+                        network,
+                    });
                 }
                 (secret, _) => {
                     let error = secret.err().map(tracing::field::display);
@@ -83,6 +94,8 @@ mod tests {
             kind: *kind,
             secret: Zeroizing::new(Vec::new()),
             message_authenticator: MessageAuthenticator::Require,
+            coa_port: None,
+            max_rate: None,
             network: Prefix::around(network.parse().unwrap(), *prefix).unwrap(),
         });
         Clients::new(known.collect())

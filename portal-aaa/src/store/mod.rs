@@ -66,6 +66,10 @@ pub struct Client {
     pub secret: Sealed,
     /// Whether requests without Message-Authenticator are refused.
     pub message_authenticator: MessageAuthenticator,
+    /// UDP port, at the address it sends from, of Disconnect- and CoA-Requests (RFC 5176); none: not sent.
+    pub coa_port: Option<u16>,
+    /// Most requests a second; none: no limit.
+    pub max_rate: Option<u32>,
 }
 
 /// Who is on the other side of a shared secret.
@@ -84,6 +88,8 @@ pub enum MessageAuthenticator {
     Require,
     /// Serve it and say so in the log.
     Audit,
+    /// Serve it.
+    Off,
 }
 
 /// One issued credential.

@@ -150,6 +150,8 @@ fn client(keys: &Keys, name: &str, kind: ClientKind, network: IpAddr, secret: &s
         prefix: if network.is_ipv4() { 32 } else { 128 },
         secret: keys.seal_secret(kind, name, secret.as_bytes()).unwrap(),
         message_authenticator: MessageAuthenticator::Require,
+        coa_port: None,
+        max_rate: None,
     }
 }
 

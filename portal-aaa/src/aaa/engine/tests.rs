@@ -15,6 +15,7 @@ use rustls::{
 };
 
 use super::*;
+use crate::aaa::{directory::Subscriber, method::Methods};
 
 const SECRET: &[u8] = b"secret";
 const NAME: &str = "aaa.operator.example";
@@ -29,9 +30,9 @@ struct Book {
 }
 
 impl Directory for Book {
-    fn check(&self, now: u64, username: &str, mac: Option<Mac>) -> Result<Login, Reject> {
+    fn check(&self, now: u64, username: &str, asked: &Asked<'_>) -> Result<Login, Reject> {
         assert_eq!((now, username), (NOW, "user@operator.example"));
-        assert_eq!(mac, Some(Mac([2, 0, 0, 0, 0, 1])));
+        assert_eq!(asked.mac, Some(Mac([2, 0, 0, 0, 0, 1])));
         self.checked.clone()
     }
 
@@ -39,6 +40,18 @@ impl Directory for Book {
         assert_eq!(login.username, "user@operator.example");
         self.uses.lock().unwrap().push(session.to_owned());
         self.consumed
+    }
+
+    fn chargeable_identity(&self, subscriber: Subscriber) -> String {
+        data_encoding::HEXLOWER.encode(&subscriber.0)
+    }
+
+    fn standing(&self, _now: u64, _username: &str) -> Result<(), Reject> {
+        self.checked.as_ref().map(drop).map_err(|why| *why)
+    }
+
+    fn is_account(&self, _username: &str) -> bool {
+        false
     }
 }
 
@@ -48,6 +61,9 @@ fn login(expires_at: Option<u64>) -> Login {
         password: Password::new("right".to_owned()),
         expires_at,
         one_time: true,
+        subscriber: Subscriber([1; 6]),
+        methods: Methods::ALL,
+        policy: Arc::default(),
     }
 }
 
@@ -109,7 +125,7 @@ impl Lab {
         }
         let request = request.finish(SECRET).unwrap();
         let packet = Packet::parse(&request).unwrap();
-        let asked = Request { packet: &packet, client, secret: SECRET };
+        let asked = Request { packet: &packet, client, secret: SECRET, source: IpAddr::from([127, 0, 0, 1]) };
         let answer = self.engine.handle(self.now, &mut counter(&mut self.random), &asked).unwrap();
         (request, answer)
     }

@@ -3,6 +3,7 @@
 use std::{collections::HashSet, num::NonZeroU32, sync::Arc};
 
 use proptest::prelude::*;
+use provisioning::identity::Mac;
 use provisioning::message::{AfterMove, Credential, EapSettings, InnerMethod, MacMode, OuterMethod, Policy};
 
 use super::*;
@@ -70,6 +71,11 @@ fn request(lifetime: Option<Lifetime>) -> IssueRequest {
     }
 }
 
+/// Asked at the one access point, from this station.
+fn at(mac: Option<Mac>) -> Asked<'static> {
+    Asked { mac, client: "ap-1", ssid: Some("operator-wifi") }
+}
+
 fn seconds(seconds: u32) -> Option<Lifetime> {
     Some(Lifetime::Seconds(NonZeroU32::new(seconds).unwrap()))
 }
@@ -80,7 +86,7 @@ impl Bench {
     }
 
     fn check(&self, now: u64, username: &str) -> Result<Login, Reject> {
-        self.authority.check(now, username, Some(MAC))
+        self.authority.check(now, username, &at(Some(MAC)))
     }
 }
 
@@ -183,7 +189,7 @@ fn expiry_comes_with_its_second() {
 fn the_card_is_checked() {
     let bench = bench(MacBinding::Permanent);
     let username = bench.issue(None).username;
-    let check = |mac| bench.authority.check(NOW, &username, mac).map(|_| ());
+    let check = |mac| bench.authority.check(NOW, &username, &at(mac)).map(|_| ());
     assert_eq!(check(Some(MAC)), Ok(()));
     assert_eq!(check(Some(Mac([0x02, 0, 0, 0, 0, 2]))), Err(Reject::WrongMac));
     assert_eq!(check(None), Err(Reject::MacMissing));
@@ -196,7 +202,7 @@ fn an_unbound_credential_is_good_for_any_card() {
     assert_eq!(issued.mac_mode, MacMode::Unbound);
     assert_eq!(bench.store.credential(&issued.username).unwrap().unwrap().mac, None);
     for mac in [None, Some(MAC), Some(Mac([9; 6]))] {
-        assert!(bench.authority.check(NOW, &issued.username, mac).is_ok());
+        assert!(bench.authority.check(NOW, &issued.username, &at(mac)).is_ok());
     }
 }
 
@@ -256,7 +262,7 @@ fn a_new_process_knows_what_was_revoked() {
     let restarted =
         Authority::new(Arc::clone(&bench.keys), bench.store.clone(), terms(MacBinding::Permanent), NOW)
             .unwrap();
-    assert_eq!(restarted.check(NOW, &username, Some(MAC)).unwrap_err(), Reject::Revoked);
+    assert_eq!(restarted.check(NOW, &username, &at(Some(MAC))).unwrap_err(), Reject::Revoked);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use super::column;
 use crate::store::{Change, Client, ClientKind, MessageAuthenticator, Sealed, StoreError};
 
-const COLUMNS: &str = "kind, name, network, prefix, secret_sealed, message_authenticator";
+const COLUMNS: &str = "kind, name, network, prefix, secret_sealed, message_authenticator, coa_port, max_rate";
 
 pub(super) fn put(db: &Connection, client: &Client) -> Result<Change, StoreError> {
     let before = db
@@ -19,9 +19,10 @@ pub(super) fn put(db: &Connection, client: &Client) -> Result<Change, StoreError
         Some(_) => Change::Updated,
     };
     db.prepare_cached(&format!(
-        "INSERT INTO client ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6)
+        "INSERT INTO client ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)
          ON CONFLICT (kind, name) DO UPDATE SET network = excluded.network, prefix = excluded.prefix,
-         secret_sealed = excluded.secret_sealed, message_authenticator = excluded.message_authenticator"
+         secret_sealed = excluded.secret_sealed, message_authenticator = excluded.message_authenticator,
+         coa_port = excluded.coa_port, max_rate = excluded.max_rate"
     ))?
     .execute(params![
         kind(client.kind),
@@ -32,7 +33,10 @@ pub(super) fn put(db: &Connection, client: &Client) -> Result<Change, StoreError
         match client.message_authenticator {
             MessageAuthenticator::Require => "require",
             MessageAuthenticator::Audit => "audit",
+            MessageAuthenticator::Off => "off",
         },
+        client.coa_port,
+        client.max_rate,
     ])?;
     Ok(change)
 }
@@ -63,7 +67,10 @@ fn read(row: &Row<'_>) -> Result<Client, StoreError> {
         message_authenticator: match row.get_ref(5)?.as_str().unwrap_or_default() {
             "require" => MessageAuthenticator::Require,
             "audit" => MessageAuthenticator::Audit,
+            "off" => MessageAuthenticator::Off,
             _ => return Err(StoreError::Corrupt { what: "client.message_authenticator" }),
         },
+        coa_port: row.get(6)?,
+        max_rate: row.get(7)?,
     })
 }

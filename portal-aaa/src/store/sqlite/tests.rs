@@ -32,6 +32,8 @@ fn client(name: &str) -> Client {
         prefix: 24,
         secret: Sealed(vec![1, 2, 3]),
         message_authenticator: MessageAuthenticator::Require,
+        coa_port: None,
+        max_rate: None,
     }
 }
 

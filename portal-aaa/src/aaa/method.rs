@@ -1,0 +1,148 @@
+//! What a login was made with, EAP or not, and sets of it: an account may be good for some methods only.
+
+use std::{fmt, str::FromStr};
+
+use eap::LoginMethod;
+
+/// Inner and outer method of a login.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Method {
+    /// By EAP.
+    Eap(LoginMethod),
+    /// User-Password (RFC 2865 §5.2).
+    Pap,
+    /// CHAP-Password (RFC 2865 §5.3).
+    Chap,
+    /// MS-CHAP2-Response (RFC 2548 §2.3.2).
+    Mschapv2,
+}
+
+/// Those that are no EAP.
+const PLAIN: [(Method, &str, u16); 3] =
+    [(Method::Pap, "pap", 1 << 8), (Method::Chap, "chap", 1 << 9), (Method::Mschapv2, "mschapv2", 1 << 10)];
+
+impl Method {
+    /// Stable name, as on the command line, in the log and in the database.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Eap(method) => method.name(),
+            Self::Pap => "pap",
+            Self::Chap => "chap",
+            Self::Mschapv2 => "mschapv2",
+        }
+    }
+
+    /// All there are.
+    pub fn all() -> impl Iterator<Item = Self> {
+        LoginMethod::ALL.into_iter().map(Self::Eap).chain(PLAIN.map(|(method, ..)| method))
+    }
+
+    fn bit(self) -> u16 {
+        match self {
+            Self::Eap(method) => {
+                LoginMethod::ALL.iter().position(|other| *other == method).map_or(0, |place| 1 << place)
+            }
+            plain => PLAIN.iter().find(|(method, ..)| *method == plain).map_or(0, |(.., bit)| *bit),
+        }
+    }
+}
+
+impl fmt::Display for Method {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// No method has this name.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("no method {name:?}; there are {}", all_names())]
+pub struct UnknownMethod {
+    /// What was given.
+    pub name: String,
+}
+
+impl FromStr for Method {
+    type Err = UnknownMethod;
+
+    fn from_str(name: &str) -> Result<Self, UnknownMethod> {
+        Self::all()
+            .find(|method| method.name() == name)
+            .ok_or_else(|| UnknownMethod { name: name.to_owned() })
+    }
+}
+
+fn all_names() -> String {
+    Method::all().map(Method::name).collect::<Vec<_>>().join(", ")
+}
+
+/// A set of methods.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Methods(u16);
+
+impl Methods {
+    /// Every method.
+    pub const ALL: Self = Self(0x7FF);
+
+    /// Is it in the set?
+    pub fn contains(self, method: Method) -> bool {
+        self.0 & method.bit() != 0
+    }
+
+    /// Those of EAP, as the authenticator takes them.
+    pub fn eap(self) -> eap::Methods {
+        LoginMethod::ALL.into_iter().filter(|method| self.contains(Method::Eap(*method))).collect()
+    }
+}
+
+impl Default for Methods {
+    fn default() -> Self {
+        Self::ALL
+    }
+}
+
+impl FromIterator<Method> for Methods {
+    fn from_iter<I: IntoIterator<Item = Method>>(methods: I) -> Self {
+        Self(methods.into_iter().fold(0, |bits, method| bits | method.bit()))
+    }
+}
+
+/// Comma-separated names, `all` for every one.
+impl fmt::Display for Methods {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if *self == Self::ALL {
+            return f.write_str("all");
+        }
+        let names: Vec<_> = Method::all().filter(|method| self.contains(*method)).map(Method::name).collect();
+        f.write_str(&names.join(","))
+    }
+}
+
+impl FromStr for Methods {
+    type Err = UnknownMethod;
+
+    fn from_str(list: &str) -> Result<Self, UnknownMethod> {
+        if list.trim() == "all" {
+            return Ok(Self::ALL);
+        }
+        list.split(',').map(|name| name.trim().parse::<Method>()).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back_and_all_is_all() {
+        for method in Method::all() {
+            assert_eq!(method.name().parse(), Ok(method));
+            let set: Methods = [method].into_iter().collect();
+            assert!(Method::all().all(|other| set.contains(other) == (other == method)), "{method}");
+            assert_eq!(set.to_string().parse(), Ok(set));
+        }
+        assert_eq!(Method::all().collect::<Methods>(), Methods::ALL);
+        assert_eq!("all".parse(), Ok(Methods::ALL));
+        assert_eq!("pap, peap-gtc".parse::<Methods>().unwrap().to_string(), "peap-gtc,pap");
+        assert!("pap,md5".parse::<Methods>().unwrap_err().to_string().contains("ttls-eap-gtc"));
+    }
+}
