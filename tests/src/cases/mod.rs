@@ -69,7 +69,7 @@ fn all(entries: &[Entry], only: Option<&str>, options: &Options, reporter: &Repo
         let failure = outcome.err().map(|error| format!("{error:?}"));
         good &= failure.is_none();
         let secs = began.elapsed().as_secs_f32();
-        reporter.send(&Line::Case(Case { name: entry.name.to_owned(), failure, secs }));
+        reporter.send(&Line::Case(Case { failure, ..Case::good(entry.name, secs) }));
     }
     world.finish()?;
     Ok(good)
