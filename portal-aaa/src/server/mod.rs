@@ -3,10 +3,16 @@
 //! `portal-aaa serve` calls [`radius::spawn`]; [`radius::Running`] stops everything when it goes.
 
 mod accounting;
+mod audit;
 mod authentication;
 mod certificate;
 pub mod clients;
 pub mod clock;
 pub mod drops;
+mod origin;
 pub mod radius;
+mod random;
+mod rate;
+mod request;
+mod shared;
 mod socket;

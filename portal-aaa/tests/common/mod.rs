@@ -136,6 +136,19 @@ impl World {
         self.store.put_client(&client(&self.keys, name, kind, address, secret)).unwrap();
     }
 
+    /// The same, with settings of its own.
+    pub(crate) fn add_client_with(
+        &self,
+        name: &str,
+        address: IpAddr,
+        secret: &str,
+        change: impl FnOnce(&mut Client),
+    ) {
+        let mut client = client(&self.keys, name, ClientKind::Nas, address, secret);
+        change(&mut client);
+        self.store.put_client(&client).unwrap();
+    }
+
     /// A file of this world.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
