@@ -50,6 +50,7 @@ pub(super) fn run(options: &Options) -> Result<()> {
         keys: Arc::clone(keys),
         directory: authority.clone(),
         feed: prover.clone(),
+        endings: None,
         clock,
     };
     let radius_settings = radius::Settings {

@@ -8,6 +8,7 @@ mod authentication;
 mod certificate;
 pub mod clients;
 pub mod clock;
+pub mod disconnect;
 pub mod drops;
 mod origin;
 pub mod radius;

@@ -18,6 +18,7 @@ use super::{
     accounting::{self, Ticket},
     certificate,
     clock::Clock,
+    disconnect,
     drops::Drops,
     origin::{Origin, Port},
     request,
@@ -27,6 +28,7 @@ use super::{
 use crate::{
     aaa::{directory::Directory, engine::Engine},
     accounting::{
+        ending::Endings,
         feed::GatewayFeed,
         writer::{self, Job},
     },
@@ -62,6 +64,8 @@ pub struct Parts {
     pub directory: Arc<dyn Directory>,
     /// Where packet gateways' accounting goes: `gateway`'s table.
     pub feed: Arc<dyn GatewayFeed>,
+    /// Which sessions must end: `accounting::live`'s table. None: none ever must.
+    pub endings: Option<Arc<dyn Endings>>,
     /// The one clock.
     pub clock: Clock,
 }
@@ -120,6 +124,10 @@ pub fn spawn(settings: &Settings, parts: Parts) -> Result<Running, StartError> {
     running.listen("radius-acct", Port::Accounting, &reports)?;
     for _ in 0..thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS) {
         running.listen("radius-auth", Port::Authentication, &logins)?;
+    }
+    if let Some(endings) = shared.parts.endings.clone() {
+        let socket = disconnect::bind(settings.listen.ip())?;
+        running.start("disconnect", move |shared| disconnect::run(shared, &socket, &*endings))?;
     }
     tracing::info!(event = "radius-ready", auth = %running.address, accounting = %running.accounting_address);
     Ok(running)

@@ -6,7 +6,7 @@
 use std::{
     fs, io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, Once},
 };
 
@@ -82,6 +82,11 @@ impl World {
 
     /// The same, listening elsewhere.
     pub(crate) fn listening(address: IpAddr) -> Self {
+        Self::start_with(address, |_, _, _| {})
+    }
+
+    /// The same, with other settings or parts; `change` is told the folder with all files.
+    pub(crate) fn start_with(address: IpAddr, change: impl FnOnce(&Path, &mut Settings, &mut Parts)) -> Self {
         static SUBSCRIBER: Once = Once::new();
         SUBSCRIBER.call_once(|| tracing_subscriber::fmt().with_ansi(false).with_writer(|| Log).init());
         let directory = tempfile::tempdir().unwrap();
@@ -101,19 +106,21 @@ impl World {
         {
             store.put_client(&client(&keys, name, kind, Ipv4Addr::LOCALHOST.into(), secret)).unwrap();
         }
-        let settings = Settings {
+        let mut settings = Settings {
             listen,
             accounting_listen: listen,
             certificate: path("aaa.pem"),
             key: path("aaa.key"),
         };
-        let parts = Parts {
+        let mut parts = Parts {
             store,
             keys: Arc::clone(&keys),
             directory: Arc::<Authority>::clone(&authority),
             feed: Arc::<Prover>::clone(&prover),
+            endings: None,
             clock,
         };
+        change(directory.path(), &mut settings, &mut parts);
         let running = radius::spawn(&settings, parts).unwrap();
         let store = SqliteStore::open(&path("portal-aaa.db")).unwrap();
         Self { running, authority, store, keys, prover, clock, directory }
