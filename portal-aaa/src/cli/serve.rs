@@ -58,6 +58,7 @@ pub(super) fn run(options: &Options) -> Result<()> {
         accounting_listen: settings.radius.accounting_listen,
         certificate: settings.radius.certificate.clone(),
         key: settings.radius.key.clone(),
+        radsec: None,
     };
     let tls = portal::tls::load(&settings.portal.certificate, &settings.portal.key)
         .context("the portal's certificate cannot be used")?;

@@ -11,6 +11,7 @@ use ::radius::Source;
 use super::{
     clients::{Clients, Known},
     drops::Why,
+    radsec::{self, Link},
 };
 use crate::store::ClientKind;
 
@@ -35,6 +36,8 @@ pub(super) enum Origin {
         /// Sender.
         from: SocketAddr,
     },
+    /// RadSec.
+    Connection(Arc<Link>),
 }
 
 /// A client and the secret it shares with us on this way.
@@ -57,6 +60,7 @@ impl Origin {
     pub(super) fn address(&self) -> SocketAddr {
         match self {
             Self::Datagram { from, .. } => *from,
+            Self::Connection(link) => link.from,
         }
     }
 
@@ -64,6 +68,8 @@ impl Origin {
     pub(super) fn source(&self, identifier: u8) -> Source {
         match self {
             Self::Datagram { from, .. } => Source { address: *from, connection: 0, identifier },
+            // Identifiers are the connection's own; a new connection repeats nothing (RFC 6613 §2.6.1).
+            Self::Connection(link) => Source { address: link.from, connection: link.number, identifier },
         }
     }
 
@@ -71,6 +77,8 @@ impl Origin {
     pub(super) fn serves(&self, asked: Port) -> bool {
         match self {
             Self::Datagram { port, .. } => *port == asked,
+            // RFC 6614 §2.5: one port for all.
+            Self::Connection(_) => true,
         }
     }
 
@@ -84,6 +92,12 @@ impl Origin {
                     Port::Accounting => [find(ClientKind::Gateway), find(ClientKind::Nas)],
                 }
             }
+            // Asked of the table for every packet, so that a client that was taken out is served no more.
+            Self::Connection(link) => {
+                let client =
+                    clients.at(link.from.ip(), ClientKind::Nas).find(|client| client.name == link.client);
+                [client.map(|client| Peer { client, secret: radsec::SECRET, proved: true }), None]
+            }
         }
     }
 
@@ -93,6 +107,8 @@ impl Origin {
             Self::Datagram { socket, from, .. } => {
                 socket.send_to(answer, *from).map(drop).map_err(|_| Why::NoAnswer)
             }
+            // Full or gone: a peer that does not read its answers will ask again.
+            Self::Connection(link) => link.answers.try_send(answer.to_vec()).map_err(|_| Why::NoAnswer),
         }
     }
 }

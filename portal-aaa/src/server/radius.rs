@@ -7,11 +7,12 @@
 use std::{
     io,
     net::{SocketAddr, UdpSocket},
-    num::NonZero,
     path::PathBuf,
     sync::{Arc, atomic::Ordering, mpsc},
     thread::{self, JoinHandle},
 };
+
+use tokio::sync::watch;
 
 pub use super::certificate::CertificateError;
 use super::{
@@ -20,7 +21,9 @@ use super::{
     clock::Clock,
     disconnect,
     drops::Drops,
+    net,
     origin::{Origin, Port},
+    radsec::{self, Acceptor},
     request,
     shared::Shared,
     socket,
@@ -38,8 +41,6 @@ use crate::{
 
 /// Accounting requests that may wait for the disk; more are left to be sent again.
 const WAITING: usize = 4096;
-/// Most threads that work on logins.
-const MAX_THREADS: usize = 16;
 /// The `[radius]` table of the configuration, paths resolved.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -51,6 +52,8 @@ pub struct Settings {
     pub certificate: PathBuf,
     /// Its private key, PEM.
     pub key: PathBuf,
+    /// RADIUS over TLS.
+    pub radsec: Option<radsec::Settings>,
 }
 
 /// What the listeners work with.
@@ -81,6 +84,17 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// An address is taken or not ours.
+    #[error("cannot listen on tcp {address}")]
+    Connections {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// RadSec's certificates cannot be used.
+    #[error("RadSec: {0}")]
+    RadSec(#[from] radsec::tls::TlsError),
     /// A thread could not be started.
     #[error("cannot start a thread")]
     Thread(#[from] io::Error),
@@ -94,7 +108,9 @@ pub struct Running {
     shared: Arc<Shared>,
     address: SocketAddr,
     accounting_address: SocketAddr,
+    radsec_address: Option<SocketAddr>,
     tick: Option<mpsc::Sender<()>>,
+    net: watch::Sender<()>,
     threads: Vec<JoinHandle<()>>,
     writer: Option<JoinHandle<()>>,
 }
@@ -116,14 +132,22 @@ pub fn spawn(settings: &Settings, parts: Parts) -> Result<Running, StartError> {
         accounting_address: reports.local_addr()?,
         shared: Arc::clone(&shared),
         tick: Some(tick),
+        radsec_address: None,
+        net: watch::Sender::new(()),
         threads: Vec::new(),
         writer: None,
     };
     running.start("radius-tick", move |shared| shared.housekeeping(&ticks, generation))?;
     running.writer = Some(running.spawn("acct-writer", move |shared| write(shared, &jobs))?);
     running.listen("radius-acct", Port::Accounting, &reports)?;
-    for _ in 0..thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS) {
+    for _ in 0..net::workers() {
         running.listen("radius-auth", Port::Authentication, &logins)?;
+    }
+    let acceptor = settings.radsec.as_ref().map(acceptor).transpose()?.flatten();
+    if let Some(acceptor) = acceptor {
+        running.radsec_address = Some(acceptor.listener.local_addr()?);
+        let (runtime, stopped) = (net::runtime()?, running.net.subscribe());
+        running.start("radius-net", move |shared| net::run(shared, &runtime, Some(acceptor), stopped))?;
     }
     if let Some(endings) = shared.parts.endings.clone() {
         let socket = disconnect::bind(settings.listen.ip())?;
@@ -131,6 +155,13 @@ pub fn spawn(settings: &Settings, parts: Parts) -> Result<Running, StartError> {
     }
     tracing::info!(event = "radius-ready", auth = %running.address, accounting = %running.accounting_address);
     Ok(running)
+}
+
+/// The socket and certificates of RadSec, where it is listened for.
+fn acceptor(settings: &radsec::Settings) -> Result<Option<Acceptor>, StartError> {
+    let Some(address) = settings.listen else { return Ok(None) };
+    let listener = socket::listen(address).map_err(|source| StartError::Connections { address, source })?;
+    Ok(Some(Acceptor { listener, tls: radsec::tls::server(settings)? }))
 }
 
 impl Running {
@@ -142,6 +173,11 @@ impl Running {
     /// Where Accounting-Requests are served.
     pub fn accounting_address(&self) -> SocketAddr {
         self.accounting_address
+    }
+
+    /// Where RadSec is served.
+    pub fn radsec_address(&self) -> Option<SocketAddr> {
+        self.radsec_address
     }
 
     /// Packets dropped so far.
@@ -190,6 +226,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         self.tick = None;
+        self.net.send_replace(());
         // The writer last: it ends when no more reports can come, and has then written all.
         let threads: Vec<_> = self.threads.drain(..).collect();
         let died = threads.into_iter().filter_map(|thread| thread.join().err()).count();

@@ -1,5 +1,7 @@
 //! One packet, from its origin to the answer: given now, given later, or silence with its reason.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
 use ::radius::{Builder, Code, MessageAuthenticator, Packet, check_message_authenticator};
 
 use super::{
@@ -9,8 +11,15 @@ use super::{
     shared::Shared,
 };
 
-/// Serves it; what is dropped is counted.
+/// Serves it; what is dropped is counted. One packet that breaks an assumption must not end the service for all others.
 pub(super) fn serve(shared: &Shared, origin: &Origin, octets: &[u8]) {
+    let from = origin.address().ip();
+    if catch_unwind(AssertUnwindSafe(|| answer(shared, origin, octets))).is_err() {
+        tracing::error!(event = "radius-panic", %from, "a packet was given up");
+    }
+}
+
+fn answer(shared: &Shared, origin: &Origin, octets: &[u8]) {
     let done = take(shared, origin, octets).and_then(|answer| match answer {
         Some(answer) => origin.send(&answer),
         None => Ok(()),

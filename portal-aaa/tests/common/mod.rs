@@ -111,6 +111,7 @@ impl World {
             accounting_listen: listen,
             certificate: path("aaa.pem"),
             key: path("aaa.key"),
+            radsec: None,
         };
         let mut parts = Parts {
             store,
