@@ -9,6 +9,7 @@
 
 mod framing;
 mod key;
+mod login;
 mod mschapv2;
 pub mod packet;
 mod peap;
@@ -22,6 +23,7 @@ mod ttls;
 mod tests;
 
 pub use key::Msk;
+pub use login::{LoginMethod, Methods, UnknownMethod};
 pub use reason::Reason;
 
 /// Fills the slice with random octets from a source fit for keys.
