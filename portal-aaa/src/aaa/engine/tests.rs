@@ -299,7 +299,7 @@ fn eap_start_is_answered_by_asking_who_is_there() {
     // RFC 3579 §2.1: an EAP-Message of two octets, that is, without a value.
     let request = Builder::access_request(1, [1; 16]).attribute(A::EAP_MESSAGE, &[]).finish(SECRET).unwrap();
     let packet = Packet::parse(&request).unwrap();
-    let asked = Request { packet: &packet, client: "ap-1", secret: SECRET };
+    let asked = Request { packet: &packet, client: "ap-1", secret: SECRET, source: IpAddr::from([127, 0, 0, 1]) };
     let answer = lab.engine.handle(lab.now, &mut counter(&mut lab.random), &asked).unwrap().unwrap();
     let eap = join_eap(&Packet::parse(&answer.octets).unwrap()).unwrap();
     assert!(matches!(eap[..], [1, _, 0, 5, 1]), "EAP-Request/Identity");
@@ -310,7 +310,7 @@ fn what_is_no_eap_is_rejected() {
     let lab = Lab::new(Ok(login(None)), Ok(()));
     let request = Builder::access_request(1, [1; 16]).text(A::USER_NAME, "x").finish(SECRET).unwrap();
     let packet = Packet::parse(&request).unwrap();
-    let asked = Request { packet: &packet, client: "ap-1", secret: SECRET };
+    let asked = Request { packet: &packet, client: "ap-1", secret: SECRET, source: IpAddr::from([127, 0, 0, 1]) };
     let answer = lab.engine.handle(lab.now, &mut counter(&mut 0), &asked).unwrap().unwrap();
     let reply = Packet::parse(&answer.octets).unwrap();
     assert_eq!((reply.code(), join_eap(&reply)), (Code::ACCESS_REJECT, None));
