@@ -82,7 +82,7 @@ impl Inside for Peap {
         random: &mut Random<'_>,
     ) -> Result<Secret, Reason> {
         let inner = Inner::parse(words, Code::REQUEST).ok_or(Reason::ProtocolError)?;
-        let wanted = self.config.method.inner();
+        let wanted = self.config.method.inner().unwrap_or(Type::MSCHAPV2);
         let (kind, data) = match inner.kind {
             Type::IDENTITY => (inner.kind, self.config.identity.as_bytes().to_vec()),
             Type::TLV => (inner.kind, self.result(inner.data)?),

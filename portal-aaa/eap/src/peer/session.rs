@@ -63,7 +63,7 @@ impl Session {
         match self.method.msk() {
             Some(msk) => {
                 self.ended = true;
-                Step::Success(msk)
+                Step::Success { msk, resumed: false }
             }
             None => Step::Ignore,
         }

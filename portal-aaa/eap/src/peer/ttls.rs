@@ -60,7 +60,7 @@ impl Inside for Ttls {
         self.exports = Some(exports);
         match self.config.method {
             Method::TtlsMschapv2 => self.mschapv2(&implicit, random),
-            Method::TtlsPap | Method::PeapMschapv2 | Method::PeapGtc => Some(self.pap()),
+            _ => Some(self.pap()),
         }
     }
 

@@ -2,7 +2,7 @@
 //! m.process, m.isDone, m.getKey).
 
 use crate::{
-    Random, Reason,
+    LoginMethod, Random, Reason,
     packet::{Identifier, Type},
     tls::Exports,
 };
@@ -29,6 +29,10 @@ pub(super) trait Method: Send {
     fn provide(&mut self, password: Option<&[u8]>) -> Progress;
     /// Inner identity, once told.
     fn identity(&self) -> Option<&str> {
+        None
+    }
+    /// What was logged in with, once that is decided.
+    fn login(&self) -> Option<LoginMethod> {
         None
     }
     /// Key that the method has derived, if it derives one and is done.

@@ -12,7 +12,7 @@ use super::{
     mschapv2::Mschapv2,
 };
 use crate::{
-    Random, Reason,
+    LoginMethod, Random, Reason,
     key::Secret,
     packet::{Code, Identifier, Type},
     peap::{CompoundKeys, CryptoBinding, Inner, Outcome, Subtype, Tlvs},
@@ -26,6 +26,7 @@ pub(super) struct Peap {
     identity: Option<String>,
     tunnel_key: Secret,
     msk: Secret,
+    login: Option<LoginMethod>,
 }
 
 enum Phase {
@@ -54,6 +55,7 @@ impl Peap {
             identity: None,
             tunnel_key: Secret::default(),
             msk: Secret::default(),
+            login: None,
         }
     }
 
@@ -90,6 +92,8 @@ impl Peap {
         match (progress, std::mem::replace(&mut self.phase, Phase::Identity)) {
             (Progress::Done(login), Phase::Proposed(method) | Phase::Method(method)) => {
                 let keys = CompoundKeys::derive(&self.tunnel_key, method.key().unwrap_or_default());
+                let gtc = method.kind() == Type::GTC;
+                self.login = Some(if gtc { LoginMethod::PeapGtc } else { LoginMethod::PeapMschapv2 });
                 self.phase = Phase::Result(Verdict { login, keys, nonce: [0; 32] });
                 Progress::Continue
             }
@@ -164,6 +168,10 @@ impl Method for Peap {
 
     fn identity(&self) -> Option<&str> {
         self.identity.as_deref()
+    }
+
+    fn login(&self) -> Option<LoginMethod> {
+        self.login
     }
 
     fn key(&self) -> Option<&[u8]> {

@@ -2,17 +2,17 @@
 //!
 //! The picture with the same names is in README.md.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
-    Config, Method as Kind, Step,
+    Config, Known, Method as Kind, Step,
     method::{Method, Progress},
     peap::Peap,
     ttls::Ttls,
     tunnel::Tunnel,
 };
 use crate::{
-    Random, Reason,
+    Msk, Random, Reason,
     packet::{self, Code, Identifier, Packet, Type},
 };
 
@@ -23,6 +23,8 @@ const MAX_ROUNDS: u16 = 100;
 pub struct Session {
     config: Arc<Config>,
     mtu: usize,
+    /// When it began.
+    now: Duration,
     /// Of the request that waits for its response (RFC 4137 §5.1.2 currentId).
     identifier: Identifier,
     rounds: u16,
@@ -49,10 +51,11 @@ enum State {
 
 impl Session {
     /// A conversation that has not begun. `mtu`: octets of an EAP packet that the way to the peer carries, from
-    /// Framed-MTU (RFC 3579 §2.4); more than 1020 is not used.
-    pub fn new(config: Arc<Config>, mtu: usize) -> Self {
+    /// Framed-MTU (RFC 3579 §2.4); more than 1020 is not used. `now`: time since any moment that is the same for all
+    /// conversations.
+    pub fn new(config: Arc<Config>, mtu: usize, now: Duration) -> Self {
         let (identifier, proposed) = (Identifier(0), Vec::new());
-        Self { config, mtu, identifier, rounds: 0, state: State::Initialize, proposed }
+        Self { config, mtu, now, identifier, rounds: 0, state: State::Initialize, proposed }
     }
 
     /// Begins where the access point left it to us to ask who is there (RFC 3579 §2.1, EAP-Start): sends
@@ -99,11 +102,11 @@ impl Session {
         }
     }
 
-    /// Answers [`Step::Lookup`]: the clear password, or `None` where there is no such user or he may not log in.
-    pub fn provide(&mut self, password: Option<&[u8]>, random: &mut Random<'_>) -> Step {
+    /// Answers [`Step::Lookup`]: `None` where there is no such user or he may not log in.
+    pub fn provide(&mut self, known: Option<Known<'_>>, random: &mut Random<'_>) -> Step {
         match std::mem::replace(&mut self.state, State::End) {
             State::Lookup(mut method) => {
-                let progress = method.provide(password);
+                let progress = method.provide(known.map(|known| known.password));
                 self.select_action(method, progress, random)
             }
             state => {
@@ -170,12 +173,20 @@ impl Session {
             (Progress::Continue, _) => self.method_request(method, State::Method, random),
             (Progress::Lookup, Some(identity)) => {
                 self.state = State::Lookup(method);
-                Step::Lookup { identity }
+                Step::Lookup { identity, resumed: None }
             }
-            (Progress::Done(Ok(())), Some(identity)) => match method.key().and_then(crate::Msk::cut) {
-                Some(msk) => Step::Success { packet: packet::success(self.identifier), msk, identity },
-                None => self.failure(Reason::TlsError, Some(&identity)),
-            },
+            (Progress::Done(Ok(())), Some(identity)) => {
+                match (method.key().and_then(Msk::cut), method.login()) {
+                    (Some(msk), Some(login)) => Step::Success {
+                        packet: packet::success(self.identifier),
+                        msk,
+                        identity,
+                        method: login,
+                        resumed: false,
+                    },
+                    _ => self.failure(Reason::TlsError, Some(&identity)),
+                }
+            }
             (Progress::Done(Err(reason)), identity) => self.failure(reason, identity.as_deref()),
             // A method that asks for the password of nobody, or lets nobody in.
             (Progress::Lookup | Progress::Done(Ok(())), None) => self.failure(Reason::ProtocolError, None),

@@ -8,7 +8,7 @@ use zeroize::Zeroizing;
 
 use super::method::{Inside, Method, Progress, read_identity};
 use crate::{
-    Random, Reason,
+    LoginMethod, Random, Reason,
     key::Secret,
     mschapv2::{CHALLENGE, Exchange, PasswordHash, Response},
     packet::{Identifier, Type},
@@ -138,6 +138,14 @@ impl Method for Ttls {
 
     fn identity(&self) -> Option<&str> {
         self.identity.as_deref()
+    }
+
+    fn login(&self) -> Option<LoginMethod> {
+        match self.phase {
+            Phase::Silent => None,
+            Phase::Pap(_) => Some(LoginMethod::TtlsPap),
+            Phase::Mschapv2 { .. } | Phase::Proved { .. } => Some(LoginMethod::TtlsMschapv2),
+        }
     }
 
     fn key(&self) -> Option<&[u8]> {

@@ -10,7 +10,7 @@ use super::{
     method::{Inside, Method, Progress},
 };
 use crate::{
-    Random, Reason,
+    LoginMethod, Random, Reason,
     framing::{Flags, Frame, Framing, Received},
     packet::{Identifier, Type},
     tls::Engine,
@@ -175,6 +175,10 @@ impl<I: Inside> Method for Tunnel<I> {
 
     fn identity(&self) -> Option<&str> {
         self.inside.identity()
+    }
+
+    fn login(&self) -> Option<LoginMethod> {
+        self.inside.login()
     }
 
     fn key(&self) -> Option<&[u8]> {

@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::world::{USER, VERSIONS, peer_config, random, server_config};
+use super::world::{NOW, USER, VERSIONS, known, peer_config, random, server_config};
 use crate::{
     Reason,
     framing::{Flags, Frame, Framing, Received},
@@ -69,7 +69,7 @@ impl Between {
         let mut between = Self {
             to_server: Tunnel::new(Engine::client(Arc::clone(&peer.tls), name).unwrap()),
             to_peer: Tunnel::new(Engine::server(Arc::clone(&config.tls)).unwrap()),
-            server: server::Session::new(Arc::new(config), 1020),
+            server: server::Session::new(Arc::new(config), 1020, NOW),
             peer: peer::Session::new(Arc::new(peer), 1020),
             words: Vec::new(),
             identifier: Identifier(0),
@@ -100,9 +100,9 @@ impl Between {
     /// Sends a response to the server; its words are in `words` then. Gives a step that is no request.
     fn answer_server(&mut self, kind: Type, data: &[u8]) -> Option<server::Step> {
         let mut step = self.server.handle(&response(self.identifier, kind, data), &mut random());
-        if let server::Step::Lookup { identity } = &step {
+        if let server::Step::Lookup { identity, .. } = &step {
             assert_eq!(identity, USER);
-            step = self.server.provide(Some(super::world::PASSWORD.as_bytes()), &mut random());
+            step = self.server.provide(known(USER), &mut random());
         }
         let server::Step::Send(packet) = step else { return Some(step) };
         self.identifier = Packet::parse(&packet).unwrap().identifier;

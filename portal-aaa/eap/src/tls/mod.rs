@@ -1,6 +1,7 @@
 //! TLS as EAP needs it: settings of both sides, and the engine that the tunnels turn (RFC 5216, 9190, 9427).
 
 mod engine;
+mod store;
 
 use std::sync::Arc;
 
@@ -12,6 +13,8 @@ use rustls::{
     server::NoServerSessionStorage,
     version::{TLS12, TLS13},
 };
+
+pub use store::SessionStore;
 
 pub(crate) use engine::{Engine, Exports, TlsError};
 
