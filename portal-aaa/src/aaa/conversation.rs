@@ -24,7 +24,7 @@ use super::{
 
 /// Half-open conversations, some ten kilobytes of TLS each. A program types the password, not a person: half a minute
 /// between two packets is long.
-const HALF_OPEN: Limits = Limits { open: 4096, idle: Duration::from_secs(30) };
+pub(super) const HALF_OPEN: Limits = Limits { open: 4096, idle: Duration::from_secs(30) };
 /// What a link carries when the access point does not tell (RFC 3748 §3.1).
 pub(super) const DEFAULT_MTU: usize = 1020;
 /// Version, type and length of EAPOL, which Framed-MTU includes and an EAP packet does not (RFC 3579 §2.4).
@@ -61,6 +61,12 @@ impl Default for Conversations {
 impl Conversations {
     pub(super) fn expire(&self, now: Duration) {
         self.lock().expire(now);
+    }
+
+    /// Does none wait?
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().is_empty()
     }
 
     fn lock(&self) -> MutexGuard<'_, sessions::Sessions<Box<Conversation>>> {

@@ -4,10 +4,12 @@ use std::{io, net::SocketAddr, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use eap::server::{Early, Method};
 use nix::sys::{
     prctl,
     resource::{Resource, setrlimit},
 };
+use provisioning::message::OuterMethod;
 use sd_notify::NotifyState;
 use tokio::{
     net::TcpListener,
@@ -17,6 +19,8 @@ use tokio::{
 
 use super::{Config, installation::Installation, log};
 use crate::{
+    aaa::directory::Unlimited,
+    config::{EarlyIdentity, Settings},
     gateway::Prover,
     portal::{self, Portal},
     server::{clock::Clock, radius},
@@ -49,14 +53,22 @@ pub(super) fn run(options: &Options) -> Result<()> {
         store: store.clone(),
         keys: Arc::clone(keys),
         directory: authority.clone(),
+        sessions: Arc::new(Unlimited),
         feed: prover.clone(),
         clock,
     };
     let radius_settings = radius::Settings {
         listen: settings.radius.listen,
         accounting_listen: settings.radius.accounting_listen,
-        certificate: settings.radius.certificate.clone(),
-        key: settings.radius.key.clone(),
+        stations: radius::Terms {
+            tls: settings.tls.clone(),
+            // What devices are told to use.
+            default_method: match settings.credential.outer {
+                OuterMethod::Peap => Method::Peap,
+                OuterMethod::Ttls => Method::Ttls,
+            },
+            early: early(settings),
+        },
     };
     let tls = portal::tls::load(&settings.portal.certificate, &settings.portal.key)
         .context("the portal's certificate cannot be used")?;
@@ -77,6 +89,15 @@ pub(super) fn run(options: &Options) -> Result<()> {
     radius.stop();
     tracing::info!(event = "stopped");
     Ok(())
+}
+
+/// Whose PEAP login is a round shorter: the outer identity that devices get tells them from others.
+fn early(settings: &Settings) -> Early {
+    match settings.radius.early_identity {
+        EarlyIdentity::Never => Early::Never,
+        EarlyIdentity::Issued => Early::Outer(settings.anonymous_identity()),
+        EarlyIdentity::Always => Early::Always,
+    }
 }
 
 /// A crash must not leave keys and identifiers in a file; nor may another process of this user read them.

@@ -146,6 +146,11 @@ impl Settings {
         self.data_dir.join("portal-aaa.db")
     }
 
+    /// Outer identity of devices (RFC 7542 §2.4): says where to go, not who.
+    pub fn anonymous_identity(&self) -> String {
+        format!("anonymous@{}", self.realm)
+    }
+
     /// Key file.
     pub fn keys(&self) -> PathBuf {
         self.data_dir.join("keys.toml")
@@ -160,8 +165,7 @@ impl Settings {
             eap: EapSettings {
                 outer: self.credential.outer,
                 inner: self.credential.inner,
-                // RFC 7542 §2.4: the outer identity says where to go, not who.
-                anonymous_identity: format!("anonymous@{}", self.realm),
+                anonymous_identity: self.anonymous_identity(),
                 server_name: self.tls.server_name.clone(),
                 ca_pem: fs::read_to_string(&self.tls.ca)?,
             },

@@ -109,7 +109,8 @@ lifetime = "device"
 # "unbound": good for any card; needed where devices use random addresses.
 mac = "permanent"
 # What devices are told to log on with, the EAP method and the one inside its tunnel: "peap" with "mschapv2" (default)
-# or "gtc"; "ttls" with "pap" or "mschapv2". The AAA answers all of them whatever stands here.
+# or "gtc"; "ttls" with "pap" or "mschapv2". The AAA answers all of them whatever stands here, and `outer` first:
+# another outer method takes a round more.
 outer = "peap"
 inner = "mschapv2"
 

@@ -100,7 +100,7 @@ fn take(
         return Ok(Some(acknowledgement));
     }
     let now = shared.clock.now();
-    let source = Source { address: from, identifier: packet.identifier() };
+    let source = Source { address: from, identifier: packet.identifier(), connection: 0 };
     let authenticator = *packet.authenticator();
     let record = record::parse(&packet, &client.name, client.kind, now.unix).map_err(|error| {
         tracing::warn!(event = "accounting-refused", client = client.name, %error);

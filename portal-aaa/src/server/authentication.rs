@@ -57,7 +57,7 @@ fn answer(shared: &Shared, datagram: &[u8], from: SocketAddr) -> Result<Vec<u8>,
 
 fn login(shared: &Shared, client: &Known, packet: &Packet<'_>, from: SocketAddr) -> Result<Vec<u8>, Why> {
     let now = shared.clock.now();
-    let source = Source { address: from, identifier: packet.identifier() };
+    let source = Source { address: from, identifier: packet.identifier(), connection: 0 };
     let duplicates = || shared.logins.lock().unwrap_or_else(PoisonError::into_inner);
     match duplicates().check(now.monotonic, source, packet.authenticator()) {
         Seen::New => {}

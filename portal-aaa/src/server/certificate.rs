@@ -50,6 +50,8 @@ pub enum CertificateError {
 pub struct Terms {
     /// Files, and which sessions may be resumed.
     pub tls: TlsSettings,
+    /// Method that is proposed first; a station that wants the other says so, a round later (RFC 3748 §5.3.1).
+    pub default_method: Method,
     /// Whose PEAP login is a round shorter.
     pub early: Early,
 }
@@ -125,8 +127,7 @@ fn load(terms: &Terms) -> Result<Arc<Config>, CertificateError> {
     let kept = !resumption.lifetime.is_zero() && resumption.sessions > 0;
     Ok(Arc::new(Config {
         tls: eap::tls::server_config(provider, certificates, key)?,
-        // What the portal tells devices to use; a peer that wants TTLS says so (RFC 3748 §5.3.1).
-        default_method: Method::Peap,
+        default_method: terms.default_method,
         methods: vec![Method::Peap, Method::Ttls],
         name: "portal-aaa".to_owned(),
         resumption: kept.then(|| Arc::new(SessionStore::new(resumption.sessions, resumption.lifetime))),
@@ -206,7 +207,7 @@ mod tests {
                 ca: PathBuf::new(),
                 resumption: Resumption { lifetime: Duration::from_secs(60), sessions: 9 },
             };
-            Terms { tls, early: Early::Never }
+            Terms { tls, default_method: Method::Peap, early: Early::Never }
         }
     }
 

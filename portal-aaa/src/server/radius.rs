@@ -8,7 +8,6 @@ use std::{
     io,
     net::{SocketAddr, UdpSocket},
     num::NonZero,
-    path::PathBuf,
     sync::{
         Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, Ordering},
@@ -20,10 +19,10 @@ use std::{
 
 use ::radius::{Duplicates, Limits};
 
-pub use super::certificate::CertificateError;
-use super::{accounting, authentication, certificate, clients::Clients, clock::Clock, drops::Drops, socket};
+pub use super::certificate::{CertificateError, Terms};
+use super::{accounting, authentication, certificate::Watch, clients::Clients, clock::Clock, drops::Drops, socket};
 use crate::{
-    aaa::{directory::Directory, engine::Engine},
+    aaa::{directory::{Directory, Sessions}, engine::Engine},
     accounting::{feed::GatewayFeed, writer},
     credential::Keys,
     store::Store,
@@ -47,10 +46,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where Accounting-Requests come in. Port 0 takes a free one.
     pub accounting_listen: SocketAddr,
-    /// Certificate chain that the AAA shows to stations, PEM, leaf first.
-    pub certificate: PathBuf,
-    /// Its private key, PEM.
-    pub key: PathBuf,
+    /// What the AAA shows to stations inside EAP.
+    pub stations: Terms,
 }
 
 /// What the listeners work with.
@@ -62,6 +59,8 @@ pub struct Parts {
     pub keys: Arc<Keys>,
     /// Who may log on: `credential::Authority`.
     pub directory: Arc<dyn Directory>,
+    /// Counts who is on.
+    pub sessions: Arc<dyn Sessions>,
     /// Where packet gateways' accounting goes: `gateway`'s table.
     pub feed: Arc<dyn GatewayFeed>,
     /// The one clock.
@@ -110,8 +109,8 @@ pub(super) struct Shared {
 
 /// Binds both sockets and starts the threads. Returns when requests are being served.
 pub fn spawn(settings: &Settings, parts: Parts) -> Result<Running, StartError> {
-    let eap = certificate::load(&settings.certificate, &settings.key)?;
-    let engine = Engine::new(eap, Arc::clone(&parts.directory));
+    let (certificate, eap) = Watch::start(settings.stations.clone())?;
+    let engine = Engine::new(eap, Arc::clone(&parts.directory), Arc::clone(&parts.sessions));
     let bind = |address| socket::bind(address).map_err(|source| StartError::Listen { address, source });
     let logins = bind(settings.listen)?;
     let reports = bind(settings.accounting_listen)?;
@@ -135,7 +134,7 @@ pub fn spawn(settings: &Settings, parts: Parts) -> Result<Running, StartError> {
         tick: Some(tick),
         threads: Vec::new(),
     };
-    running.start("radius-tick", move |shared| shared.housekeeping(&ticks, generation))?;
+    running.start("radius-tick", move |shared| shared.housekeeping(&ticks, generation, certificate))?;
     running.start_accounting(reports)?;
     for _ in 0..thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS) {
         let socket = logins.try_clone()?;
@@ -213,12 +212,15 @@ impl Shared {
     }
 
     /// Once a tick until the other end goes.
-    fn housekeeping(&self, ticks: &mpsc::Receiver<()>, mut generation: Option<u64>) {
+    fn housekeeping(&self, ticks: &mpsc::Receiver<()>, mut generation: Option<u64>, mut certificate: Watch) {
         for tick in 1u32.. {
             if ticks.recv_timeout(TICK) != Err(mpsc::RecvTimeoutError::Timeout) {
                 return;
             }
             self.reload(&mut generation);
+            if let Some(eap) = certificate.poll() {
+                self.engine.renew(eap);
+            }
             let now = self.clock.now().monotonic;
             self.engine.expire(now);
             for duplicates in [&self.logins, &self.reports] {
