@@ -10,7 +10,7 @@
 mod framing;
 mod key;
 mod login;
-mod mschapv2;
+pub mod mschapv2;
 pub mod packet;
 mod peap;
 pub mod peer;

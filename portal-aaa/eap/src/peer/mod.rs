@@ -2,6 +2,7 @@
 //!
 //! It trusts one set of authorities and one server name, never asks a person, and speaks the method it was told.
 
+mod eap;
 mod inside;
 mod mschapv2;
 mod peap;
@@ -25,7 +26,8 @@ pub use session::Session;
 /// A credential and whom to show it to. Shared by all conversations with it.
 #[derive(Clone)]
 pub struct Config {
-    /// Authorities and versions; make it with [`crate::tls::client_config`].
+    /// Authorities and versions; make it with [`crate::tls::client_config`], and with [`crate::tls::resuming`] where
+    /// sessions are to be resumed.
     pub tls: Arc<rustls::ClientConfig>,
     /// The name that the server's certificate must have.
     pub server_name: ServerName<'static>,

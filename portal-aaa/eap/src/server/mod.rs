@@ -1,6 +1,9 @@
 //! The authenticator: what a RADIUS server runs for each EAP conversation (RFC 4137 §6).
 
+mod account;
+mod claim;
 mod gtc;
+mod inner;
 mod method;
 mod mschapv2;
 mod peap;

@@ -29,8 +29,8 @@ proptest! {
         which in 0..8_usize,
         mtu in 64..1100_usize,
     ) {
-        // The list repeats: one that arrives, so that the end is reached.
-        fates.push(Fate::Arrives);
+        // The list repeats: a request and its response that arrive, so that the end is reached.
+        fates.extend([Fate::Arrives, Fate::Arrives]);
         let peer = every_login().nth(which).unwrap();
         Conversation::new(server_config(), peer, mtu).run(&mut Air::with(fates)).assert_success();
     }

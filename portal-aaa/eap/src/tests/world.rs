@@ -26,8 +26,7 @@ pub(super) const USER: &str = "device@operator.example";
 pub(super) const NOW: Duration = Duration::from_secs(1_000_000);
 pub(super) const PASSWORD: &str = "correct horse";
 pub(crate) const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
-pub(super) const METHODS: [peer::Method; 4] =
-    [peer::Method::PeapMschapv2, peer::Method::PeapGtc, peer::Method::TtlsPap, peer::Method::TtlsMschapv2];
+pub(super) const METHODS: [peer::Method; 8] = peer::Method::ALL;
 
 /// An authority and the certificate of a server under it.
 struct Pki {

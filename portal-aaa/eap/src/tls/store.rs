@@ -200,6 +200,7 @@ fn fold(identity: &str) -> Arc<str> {
 }
 
 /// What rustls may know while it works on a message of one conversation.
+#[derive(Clone)]
 pub(crate) struct Context {
     pub(crate) store: Arc<SessionStore>,
     pub(crate) outer: Type,
