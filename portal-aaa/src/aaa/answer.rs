@@ -32,7 +32,10 @@ pub(super) struct Success<'a> {
 
 /// Does the access point ask for a Chargeable-User-Identity (RFC 4372 §2.1)? Some ask again with the one they know.
 pub(super) fn asks_for_identity(request: &Request<'_>) -> bool {
-    request.packet.get(A::CHARGEABLE_USER_IDENTITY).is_some_and(|value| value == CUI_ASKED || !value.is_empty())
+    request
+        .packet
+        .get(A::CHARGEABLE_USER_IDENTITY)
+        .is_some_and(|value| value == CUI_ASKED || !value.is_empty())
 }
 
 /// An Access-Accept; `keys` adds what the method has to say.
@@ -74,9 +77,10 @@ fn limits(mut accept: Builder, policy: &SessionPolicy, remaining: Option<u64>) -
             accept = accept.integer(A::TERMINATION_ACTION, RADIUS_REQUEST);
         }
     }
-    for (kind, secs) in
-        [(A::IDLE_TIMEOUT, policy.idle_timeout_secs), (A::ACCT_INTERIM_INTERVAL, policy.interim_interval_secs)]
-    {
+    for (kind, secs) in [
+        (A::IDLE_TIMEOUT, policy.idle_timeout_secs),
+        (A::ACCT_INTERIM_INTERVAL, policy.interim_interval_secs),
+    ] {
         if let Some(secs) = secs {
             accept = accept.integer(kind, secs);
         }

@@ -91,14 +91,17 @@ impl Engine {
         let name = request.packet.text(A::USER_NAME).unwrap_or_default();
         let proof = match Proof::of(request.packet, request.secret) {
             Ok(proof) => proof,
-            Err(why) => return answer::reject(request, None, why, "neither EAP nor a password", |reject| reject),
+            Err(why) => {
+                return answer::reject(request, None, why, "neither EAP nor a password", |reject| reject);
+            }
         };
         let method = proof.method();
         let proved = self.directory.check(now.unix, name, &asked(request)).and_then(|login| {
             if !login.methods.contains(method) {
                 return Err(Reject::MethodNotAllowed);
             }
-            let proved = proof.verify(name, login.password.expose().as_bytes()).ok_or(Reject::WrongPassword)?;
+            let proved =
+                proof.verify(name, login.password.expose().as_bytes()).ok_or(Reject::WrongPassword)?;
             Ok((login, proved))
         });
         // A gateway that repeats a request with a new authenticator means the same session.
@@ -115,7 +118,9 @@ impl Engine {
             }
             Err(why) => {
                 let challenge = draw(random);
-                answer::reject(request, Some(name), why, method.name(), |reject| proof.refusal(reject, challenge))
+                answer::reject(request, Some(name), why, method.name(), |reject| {
+                    proof.refusal(reject, challenge)
+                })
             }
         }
     }
@@ -155,8 +160,8 @@ impl Engine {
         method: &'static str,
         resumed: bool,
     ) -> Success<'a> {
-        let chargeable = answer::asks_for_identity(request)
-            .then(|| self.directory.chargeable_identity(login.subscriber));
+        let chargeable =
+            answer::asks_for_identity(request).then(|| self.directory.chargeable_identity(login.subscriber));
         Success { login, class, method, resumed, chargeable }
     }
 }
@@ -208,7 +213,6 @@ pub(super) fn draw<const N: usize>(random: &mut Random<'_>) -> [u8; N] {
 pub(super) fn draw_name(random: &mut Random<'_>) -> String {
     data_encoding::HEXLOWER.encode(&draw::<16>(random))
 }
-
 
 #[cfg(test)]
 mod tests;

@@ -41,7 +41,9 @@ impl<'a> Proof<'a> {
             let challenge = packet.get(A::CHAP_CHALLENGE);
             return Ok(match challenge {
                 Some(challenge) => Self::Chap { ident, challenge, response },
-                None => Self::Chap { ident, challenge: packet.octets().get(4..20).unwrap_or_default(), response },
+                None => {
+                    Self::Chap { ident, challenge: packet.octets().get(4..20).unwrap_or_default(), response }
+                }
             });
         }
         Self::mschapv2(packet).ok_or(Reject::NoCredentials)

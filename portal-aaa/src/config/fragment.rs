@@ -126,11 +126,7 @@ impl Default for Portal {
 
 impl Default for Radius {
     fn default() -> Self {
-        Self {
-            listen: any(1812),
-            accounting_listen: any(1813),
-            early_identity: EarlyIdentity::Issued,
-        }
+        Self { listen: any(1812), accounting_listen: any(1813), early_identity: EarlyIdentity::Issued }
     }
 }
 

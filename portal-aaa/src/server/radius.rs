@@ -20,9 +20,14 @@ use std::{
 use ::radius::{Duplicates, Limits};
 
 pub use super::certificate::{CertificateError, Terms};
-use super::{accounting, authentication, certificate::Watch, clients::Clients, clock::Clock, drops::Drops, socket};
+use super::{
+    accounting, authentication, certificate::Watch, clients::Clients, clock::Clock, drops::Drops, socket,
+};
 use crate::{
-    aaa::{directory::{Directory, Sessions}, engine::Engine},
+    aaa::{
+        directory::{Directory, Sessions},
+        engine::Engine,
+    },
     accounting::{feed::GatewayFeed, writer},
     credential::Keys,
     store::Store,

@@ -5,10 +5,7 @@ mod plain;
 
 use std::sync::{Mutex, OnceLock};
 
-use eap::{
-    Msk, peer,
-    server::{Early, Known},
-};
+use eap::{Msk, peer, server::Early};
 use proptest::prelude::*;
 use provisioning::secret::Password;
 use radius::{Builder, Code, Vendor, check_reply, microsoft, unwrap_key, wispr};
@@ -207,7 +204,7 @@ impl Lab {
                 }
                 step => {
                     let msk = match step {
-                        peer::Step::Success(msk) => Some(msk),
+                        peer::Step::Success { msk, .. } => Some(msk),
                         _ => None,
                     };
                     let (request, reply) = last.unwrap();
@@ -294,11 +291,13 @@ fn who_has_enough_sessions_gets_no_more_and_loses_nothing() {
 
 #[test]
 fn the_network_is_what_stands_behind_the_access_points_address() {
-    for called in ["00-10-A4-23-19-C0:net", "00:10:a4:23:19:c0:net", "0010.a423.19c0:net", "0010a42319c0:net"] {
+    for called in ["00-10-A4-23-19-C0:net", "00:10:a4:23:19:c0:net", "0010.a423.19c0:net", "0010a42319c0:net"]
+    {
         assert_eq!(ssid(called), Some("net"), "{called}");
     }
     assert_eq!(ssid("00-10-A4-23-19-C0:a:b"), Some("a:b"));
-    for none in ["00-10-A4-23-19-C0", "00-10-A4-23-19-C0:", "gateway", "", "gateway:net", "00:10:a4:23:19:c0"] {
+    for none in ["00-10-A4-23-19-C0", "00-10-A4-23-19-C0:", "gateway", "", "gateway:net", "00:10:a4:23:19:c0"]
+    {
         assert_eq!(ssid(none), None, "{none}");
     }
 }
@@ -396,7 +395,8 @@ fn eap_start_is_answered_by_asking_who_is_there() {
     // RFC 3579 §2.1: an EAP-Message of two octets, that is, without a value.
     let request = Builder::access_request(1, [1; 16]).attribute(A::EAP_MESSAGE, &[]).finish(SECRET).unwrap();
     let packet = Packet::parse(&request).unwrap();
-    let asked = Request { packet: &packet, client: "ap-1", secret: SECRET, source: IpAddr::from([127, 0, 0, 1]) };
+    let asked =
+        Request { packet: &packet, client: "ap-1", secret: SECRET, source: IpAddr::from([127, 0, 0, 1]) };
     let answer = lab.engine.handle(lab.now, &mut counter(&mut lab.random), &asked).unwrap().unwrap();
     let eap = join_eap(&Packet::parse(&answer.octets).unwrap()).unwrap();
     assert!(matches!(eap[..], [1, _, 0, 5, 1]), "EAP-Request/Identity");
@@ -407,7 +407,8 @@ fn what_is_no_eap_is_rejected() {
     let lab = Lab::new(Ok(login(None)), Ok(()));
     let request = Builder::access_request(1, [1; 16]).text(A::USER_NAME, "x").finish(SECRET).unwrap();
     let packet = Packet::parse(&request).unwrap();
-    let asked = Request { packet: &packet, client: "ap-1", secret: SECRET, source: IpAddr::from([127, 0, 0, 1]) };
+    let asked =
+        Request { packet: &packet, client: "ap-1", secret: SECRET, source: IpAddr::from([127, 0, 0, 1]) };
     let answer = lab.engine.handle(lab.now, &mut counter(&mut 0), &asked).unwrap().unwrap();
     let reply = Packet::parse(&answer.octets).unwrap();
     assert_eq!((reply.code(), join_eap(&reply)), (Code::ACCESS_REJECT, None));

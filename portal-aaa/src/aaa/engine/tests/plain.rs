@@ -10,15 +10,14 @@ const NAME: &str = "user@operator.example";
 
 /// A request with what `add` puts into it, and the answer.
 fn ask(lab: &mut Lab, add: impl FnOnce(Builder) -> Builder) -> Vec<u8> {
-    let request = add(
-        Builder::access_request(1, AUTHENTICATOR)
-            .text(A::USER_NAME, NAME)
-            .text(A::CALLING_STATION_ID, STATION)
-            .text(A::ACCT_SESSION_ID, "wispr-1"),
-    );
+    let request = add(Builder::access_request(1, AUTHENTICATOR)
+        .text(A::USER_NAME, NAME)
+        .text(A::CALLING_STATION_ID, STATION)
+        .text(A::ACCT_SESSION_ID, "wispr-1"));
     let request = request.finish(SECRET).unwrap();
     let packet = Packet::parse(&request).unwrap();
-    let asked = Request { packet: &packet, client: "ap-1", secret: SECRET, source: IpAddr::from([127, 0, 0, 1]) };
+    let asked =
+        Request { packet: &packet, client: "ap-1", secret: SECRET, source: IpAddr::from([127, 0, 0, 1]) };
     let answer = lab.engine.handle(lab.now, &mut counter(&mut lab.random), &asked).unwrap().unwrap();
     check_reply(&Packet::parse(&answer.octets).unwrap(), &packet, SECRET).unwrap();
     answer.octets
@@ -31,7 +30,7 @@ fn pap(password: &[u8]) -> impl FnOnce(Builder) -> Builder {
 
 fn chap(password: &[u8], own_challenge: bool) -> impl FnOnce(Builder) -> Builder {
     let challenge: &[u8] = if own_challenge { b"a challenge" } else { &AUTHENTICATOR };
-    let response = mschapv2::chap_response(9, password, challenge);
+    let response = mschapv2::respond_chap(9, password, challenge);
     move |request| {
         let request = request.attribute(A::CHAP_PASSWORD, &[&[9], &response[..]].concat());
         if own_challenge { request.attribute(A::CHAP_CHALLENGE, b"a challenge") } else { request }
@@ -39,12 +38,14 @@ fn chap(password: &[u8], own_challenge: bool) -> impl FnOnce(Builder) -> Builder
 }
 
 fn ms_chap2(password: &[u8]) -> impl FnOnce(Builder) -> Builder {
-    let proof = mschapv2::nt_response(password, NAME.as_bytes(), &[1; 16], &[2; 16]).unwrap();
+    let (proof, _) = mschapv2::respond_mschapv2(password, NAME.as_bytes(), &[1; 16], &[2; 16]).unwrap();
     let value = [&[5, 0], &[2; 16][..], &[0; 8], &proof[..]].concat();
     move |request| {
-        request
-            .vendor(Vendor::MICROSOFT, microsoft::CHAP_CHALLENGE, &[1; 16])
-            .vendor(Vendor::MICROSOFT, microsoft::CHAP2_RESPONSE, &value)
+        request.vendor(Vendor::MICROSOFT, microsoft::CHAP_CHALLENGE, &[1; 16]).vendor(
+            Vendor::MICROSOFT,
+            microsoft::CHAP2_RESPONSE,
+            &value,
+        )
     }
 }
 
@@ -74,12 +75,12 @@ fn ms_chapv2_proves_the_server_too_and_its_refusal_is_that_of_rfc_2759() {
     let accept = ask(&mut lab, ms_chap2(b"right"));
     let accept = Packet::parse(&accept).unwrap();
     let success = accept.vendor(Vendor::MICROSOFT, microsoft::CHAP2_SUCCESS).unwrap();
-    let proof = mschapv2::nt_response(b"right", NAME.as_bytes(), &[1; 16], &[2; 16]).unwrap();
-    let expected =
-        mschapv2::verify_mschapv2(b"right", NAME.as_bytes(), &[1; 16], &[2; 16], &proof).unwrap();
+    let (proof, _) = mschapv2::respond_mschapv2(b"right", NAME.as_bytes(), &[1; 16], &[2; 16]).unwrap();
+    let expected = mschapv2::verify_mschapv2(b"right", NAME.as_bytes(), &[1; 16], &[2; 16], &proof).unwrap();
     assert_eq!(success, [&[5], &expected.authenticator_response[..]].concat());
     let reject = ask(&mut lab, ms_chap2(b"wrong"));
-    let error = Packet::parse(&reject).unwrap().vendor(Vendor::MICROSOFT, microsoft::CHAP_ERROR).unwrap().to_vec();
+    let error =
+        Packet::parse(&reject).unwrap().vendor(Vendor::MICROSOFT, microsoft::CHAP_ERROR).unwrap().to_vec();
     assert_eq!(error[0], 5);
     let text = std::str::from_utf8(&error[1..]).unwrap();
     assert!(text.starts_with("E=691 R=0 C=") && text.contains(" V=3 "), "{text}");
@@ -111,9 +112,11 @@ fn broken_proofs_are_refused() {
         &|request| request.attribute(A::CHAP_PASSWORD, &[1; 16]),
         &|request| request.vendor(Vendor::MICROSOFT, microsoft::CHAP2_RESPONSE, &[0; 50]),
         &|request| {
-            request
-                .vendor(Vendor::MICROSOFT, microsoft::CHAP_CHALLENGE, &[1; 16])
-                .vendor(Vendor::MICROSOFT, microsoft::CHAP2_RESPONSE, &[0; 49])
+            request.vendor(Vendor::MICROSOFT, microsoft::CHAP_CHALLENGE, &[1; 16]).vendor(
+                Vendor::MICROSOFT,
+                microsoft::CHAP2_RESPONSE,
+                &[0; 49],
+            )
         },
     ];
     for add in broken {
