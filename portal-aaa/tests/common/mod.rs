@@ -8,9 +8,13 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, Once},
+    time::Duration,
 };
 
+use eap::server::{Early, Method};
 use portal_aaa::{
+    aaa::directory::Unlimited,
+    config::{Resumption, TlsSettings},
     credential::{self, Authority, IssueRequest, Keys, Lifetime, MacBinding, Terms, system_random},
     gateway::{ProofMode, ProofSettings, Prover},
     server::{
@@ -109,14 +113,14 @@ impl World {
         let mut settings = Settings {
             listen,
             accounting_listen: listen,
-            certificate: path("aaa.pem"),
-            key: path("aaa.key"),
+            stations: stations(path("aaa.pem"), path("aaa.key")),
             radsec: None,
         };
         let mut parts = Parts {
             store,
             keys: Arc::clone(&keys),
             directory: Arc::<Authority>::clone(&authority),
+            sessions: Arc::new(Unlimited),
             feed: Arc::<Prover>::clone(&prover),
             endings: None,
             clock,
@@ -160,6 +164,22 @@ impl World {
     /// A file of this world.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+}
+
+/// The certificate, and sessions that may be resumed.
+fn stations(certificate: PathBuf, key: PathBuf) -> radius::Terms {
+    radius::Terms {
+        tls: TlsSettings {
+            certificate,
+            key,
+            chain: None,
+            server_name: SERVER_NAME.to_owned(),
+            ca: PathBuf::new(),
+            resumption: Resumption { lifetime: Duration::from_secs(60), sessions: 100 },
+        },
+        default_method: Method::Peap,
+        early: Early::Outer("anonymous@operator.example".to_owned()),
     }
 }
 
