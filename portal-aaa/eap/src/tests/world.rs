@@ -1,6 +1,9 @@
 //! Certificates, credentials, and the run of one conversation.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use proptest::prelude::any;
 use proptest::strategy::{Strategy, ValueTree};
@@ -14,15 +17,16 @@ use rustls::{
 };
 
 use super::air::Air;
-use crate::{Random, peer, server, tls};
+use crate::{Methods, Random, peer, server, tls};
 
 pub(super) const NAME: &str = "aaa.operator.example";
 pub(super) const OTHER_NAME: &str = "aaa.elsewhere.example";
 pub(super) const USER: &str = "device@operator.example";
+/// When all conversations begin.
+pub(super) const NOW: Duration = Duration::from_secs(1_000_000);
 pub(super) const PASSWORD: &str = "correct horse";
 pub(crate) const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
-pub(super) const METHODS: [peer::Method; 4] =
-    [peer::Method::PeapMschapv2, peer::Method::PeapGtc, peer::Method::TtlsPap, peer::Method::TtlsMschapv2];
+pub(super) const METHODS: [peer::Method; 8] = peer::Method::ALL;
 
 /// An authority and the certificate of a server under it.
 struct Pki {
@@ -67,6 +71,8 @@ fn config_of(pki: &Pki) -> server::Config {
         default_method: server::Method::Peap,
         methods: vec![server::Method::Peap, server::Method::Ttls],
         name: "aaa".to_owned(),
+        resumption: None,
+        early: server::Early::Never,
     }
 }
 
@@ -116,7 +122,7 @@ impl End {
     /// Both sides are content and hold the same key.
     pub(super) fn assert_success(self) {
         match (self.server, self.peer) {
-            (server::Step::Success { msk, identity, .. }, Some(peer::Step::Success(peers))) => {
+            (server::Step::Success { msk, identity, .. }, Some(peer::Step::Success { msk: peers, .. })) => {
                 assert_eq!(identity, USER);
                 assert!(msk == peers, "two different keys");
             }
@@ -139,6 +145,12 @@ pub(super) fn log_in(server: server::Config, peer: peer::Config) -> End {
     Conversation::new(server, peer, 1020).run(&mut Air::fair())
 }
 
+/// The directory.
+pub(super) fn known(identity: &str) -> Option<server::Known<'static>> {
+    let known = server::Known { password: PASSWORD.as_bytes(), methods: Methods::ALL };
+    (identity == USER).then_some(known)
+}
+
 /// Both sides.
 pub(super) struct Conversation {
     pub(super) server: server::Session,
@@ -149,7 +161,7 @@ pub(super) struct Conversation {
 impl Conversation {
     pub(super) fn new(server: server::Config, peer: peer::Config, mtu: usize) -> Self {
         Self {
-            server: server::Session::new(Arc::new(server), mtu),
+            server: server::Session::new(Arc::new(server), mtu, NOW),
             peer: peer::Session::new(Arc::new(peer), mtu),
             random: random(),
         }
@@ -189,10 +201,7 @@ impl Conversation {
     /// Gives a packet to the server, with the directory at hand.
     pub(super) fn hand_over(&mut self, packet: &[u8]) -> server::Step {
         match self.server.handle(packet, &mut self.random) {
-            server::Step::Lookup { identity } => {
-                let password = (identity == USER).then_some(PASSWORD.as_bytes());
-                self.server.provide(password, &mut self.random)
-            }
+            server::Step::Lookup { identity, .. } => self.server.provide(known(&identity), &mut self.random),
             step => step,
         }
     }
