@@ -31,7 +31,7 @@ pub(super) fn tasks() -> Vec<Task> {
 }
 
 fn every_method(bed: &Bed, name: &str, password: &str) -> Result<Limits> {
-    let user = add(bed, name, password, &[])?;
+    let user = bed.account(name, password, &[])?;
     for tls in Tls::ALL {
         for method in Method::ALL {
             let outcome = bed.run(&bed.attempt(Kind::P256, &user, method, tls))?;
@@ -46,7 +46,8 @@ fn every_method(bed: &Bed, name: &str, password: &str) -> Result<Limits> {
 
 fn listed_only(bed: &Bed) -> Result<Limits> {
     for listed in Method::ALL {
-        let user = add(bed, &format!("only {}", listed.name()), "listed-only", &["--methods", listed.name()])?;
+        let user =
+            bed.account(&format!("only {}", listed.name()), "listed-only", &["--methods", listed.name()])?;
         for method in Method::ALL {
             let attempt = bed.attempt(Kind::P256, &user, method, Tls::V12);
             if method == listed {
@@ -62,17 +63,10 @@ fn listed_only(bed: &Bed) -> Result<Limits> {
 
 fn station_only(bed: &Bed) -> Result<Limits> {
     let station = bed.station();
-    let user = User { station: station.clone(), ..add(bed, "one station", "one-station", &["--mac", &station])? };
+    let user =
+        User { station: station.clone(), ..bed.account("one station", "one-station", &["--mac", &station])? };
     let attempt = |user| bed.attempt(Kind::P256, user, Method::TtlsPap, Tls::V13);
     ensure!(bed.run(&attempt(&user))?.accepted, "the station itself");
-    bed.must_refuse(Kind::P256, &attempt(&User { station: bed.station(), ..user }), "wrong-mac")?;
+    bed.must_refuse(Kind::P256, &attempt(&User { station: bed.station(), ..user.clone() }), "wrong-mac")?;
     Ok(Limits::new())
-}
-
-/// Adds one and waits until it can log in.
-fn add(bed: &Bed, name: &str, password: &str, more: &[&str]) -> Result<User> {
-    let server = bed.server(Kind::P256);
-    server.admin(&[&["user", "add", name, "--password", password], more].concat())?;
-    bed.hears_of(Kind::P256)?;
-    Ok(User { name: name.to_owned(), password: password.to_owned(), station: bed.station() })
 }

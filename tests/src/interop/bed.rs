@@ -93,6 +93,21 @@ impl Bed {
         self.server(kind).issue(&self.station(), lifetime)
     }
 
+    /// A static account, known to the P-256 server.
+    pub(super) fn account(&self, name: &str, password: &str, more: &[&str]) -> Result<User> {
+        let words = ["user", "add", name, "--password", password];
+        self.server(Kind::P256).admin(&[&words[..], more].concat())?;
+        let user = User { name: name.to_owned(), password: password.to_owned(), station: self.station() };
+        let probe = User { password: format!("not {password}"), ..user.clone() };
+        let probe = self.attempt(Kind::P256, &probe, Method::TtlsPap, Tls::V12);
+        clock::until_every(Duration::from_millis(200), "the server knows a new account", NEWS, || {
+            self.run(&probe)?;
+            let last = self.reasons(Kind::P256, name)?.pop();
+            Ok(last.filter(|reason| reason != "unknown-user" && reason != "unknown-realm").map(drop))
+        })?;
+        Ok(user)
+    }
+
     /// A login at that server.
     pub(super) fn attempt(&self, kind: Kind, user: &User, method: Method, tls: Tls) -> Attempt {
         let server = self.server(kind);
@@ -134,12 +149,13 @@ impl Bed {
     }
 
     /// Reasons of this user's refusals, in order.
-    fn reasons(&self, kind: Kind, name: &str) -> Result<Vec<String>> {
+    pub(super) fn reasons(&self, kind: Kind, name: &str) -> Result<Vec<String>> {
         let lines = self.server(kind).log_lines()?;
-        let refusals = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok()).filter(|line| {
-            line.get("event").and_then(Value::as_str) == Some("login-refused")
-                && line.get("username").and_then(Value::as_str) == Some(name)
-        });
+        let refusals =
+            lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok()).filter(|line| {
+                line.get("event").and_then(Value::as_str) == Some("login-refused")
+                    && line.get("username").and_then(Value::as_str) == Some(name)
+            });
         Ok(refusals.filter_map(|line| Some(line.get("reason")?.as_str()?.to_owned())).collect())
     }
 }

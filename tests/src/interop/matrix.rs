@@ -5,7 +5,7 @@ use anyhow::{Result, ensure};
 use super::{Limits, Task, bed::Bed};
 use crate::peers::{
     certificate::Kind,
-    eapol::{Attempt, Method, Tls},
+    eapol::{Attempt, Method, Tls, is_peap},
 };
 
 /// Octets of TLS in a packet of the peer, and of what the link carries towards it: hardly anything, half of what is
@@ -35,12 +35,17 @@ fn cell(bed: &Bed, kind: Kind, method: Method, tls: Tls) -> Result<Limits> {
     let user = bed.issue(kind, "device")?;
     let plain = Attempt { again: 1, ..bed.attempt(kind, &user, method, tls) };
     twice(bed, &plain, "plain")?;
-    if method.is_peap() {
+    if is_peap(method) {
         let outcome = twice(bed, &Attempt { binding: true, ..plain.clone() }, "crypto_binding=2")?;
         ensure!(outcome.contains("Valid cryptobinding TLV received"), "crypto_binding=2: no binding seen");
     }
     for size in SIZES {
-        let sized = Attempt { fragment: Some(size), framed_mtu: Some(size), binding: method.is_peap(), ..plain.clone() };
+        let sized = Attempt {
+            fragment: Some(size),
+            framed_mtu: Some(size),
+            binding: is_peap(method),
+            ..plain.clone()
+        };
         let text = twice(bed, &sized, &format!("packets of {size}"))?;
         let longest = longest_request(&text);
         // The server's certificate alone is longer than the two smaller sizes.
@@ -59,7 +64,11 @@ fn twice(bed: &Bed, attempt: &Attempt, what: &str) -> Result<String> {
     ensure!(outcome.accepted, "{}", fail("not accepted"));
     ensure!(outcome.on(attempt.tls), "{}", fail("another TLS version"));
     ensure!(outcome.keys_match(2), "{}", fail("the keys are not the peer's"));
-    ensure!(outcome.resumed() == 1, "{}", fail(&format!("{} logins resumed, expected 1 of 2", outcome.resumed())));
+    ensure!(
+        outcome.resumed() == 1,
+        "{}",
+        fail(&format!("{} logins resumed, expected 1 of 2", outcome.resumed()))
+    );
     Ok(outcome.text)
 }
 

@@ -14,69 +14,24 @@ use anyhow::{Context as _, Result};
 
 use super::{ANONYMOUS, SECRET, SERVER_NAME, User, write};
 
-/// Outer and inner method, as wpa_supplicant configures them.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Method {
-    /// PEAPv0, EAP-MSCHAPv2 inside.
-    PeapMschapv2,
-    /// PEAPv0, EAP-GTC inside.
-    PeapGtc,
-    /// TTLS, the password inside.
-    TtlsPap,
-    /// TTLS, CHAP inside.
-    TtlsChap,
-    /// TTLS, MS-CHAP inside.
-    TtlsMschap,
-    /// TTLS, MS-CHAP-V2 inside.
-    TtlsMschapv2,
-    /// TTLS, EAP-MSCHAPv2 inside.
-    TtlsEapMschapv2,
-    /// TTLS, EAP-GTC inside.
-    TtlsEapGtc,
+/// Outer and inner method.
+pub(crate) use eap::LoginMethod as Method;
+
+/// PEAP, not TTLS.
+pub(crate) fn is_peap(method: Method) -> bool {
+    matches!(method, Method::PeapMschapv2 | Method::PeapGtc)
 }
 
-impl Method {
-    /// All that portal-aaa answers.
-    pub(crate) const ALL: [Self; 8] = [
-        Self::PeapMschapv2,
-        Self::PeapGtc,
-        Self::TtlsPap,
-        Self::TtlsChap,
-        Self::TtlsMschap,
-        Self::TtlsMschapv2,
-        Self::TtlsEapMschapv2,
-        Self::TtlsEapGtc,
-    ];
-
-    /// As `portal-aaa user add --methods` calls it.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::PeapMschapv2 => "peap-mschapv2",
-            Self::PeapGtc => "peap-gtc",
-            Self::TtlsPap => "ttls-pap",
-            Self::TtlsChap => "ttls-chap",
-            Self::TtlsMschap => "ttls-mschap",
-            Self::TtlsMschapv2 => "ttls-mschapv2",
-            Self::TtlsEapMschapv2 => "ttls-eap-mschapv2",
-            Self::TtlsEapGtc => "ttls-eap-gtc",
-        }
-    }
-
-    /// PEAP, not TTLS.
-    pub(crate) fn is_peap(self) -> bool {
-        matches!(self, Self::PeapMschapv2 | Self::PeapGtc)
-    }
-
-    fn phase2(self) -> &'static str {
-        match self {
-            Self::PeapMschapv2 | Self::TtlsMschapv2 => "auth=MSCHAPV2",
-            Self::PeapGtc => "auth=GTC",
-            Self::TtlsPap => "auth=PAP",
-            Self::TtlsChap => "auth=CHAP",
-            Self::TtlsMschap => "auth=MSCHAP",
-            Self::TtlsEapMschapv2 => "autheap=MSCHAPV2",
-            Self::TtlsEapGtc => "autheap=GTC",
-        }
+/// As wpa_supplicant configures the inner one.
+fn phase2(method: Method) -> &'static str {
+    match method {
+        Method::PeapMschapv2 | Method::TtlsMschapv2 => "auth=MSCHAPV2",
+        Method::PeapGtc => "auth=GTC",
+        Method::TtlsPap => "auth=PAP",
+        Method::TtlsChap => "auth=CHAP",
+        Method::TtlsMschap => "auth=MSCHAP",
+        Method::TtlsEapMschapv2 => "autheap=MSCHAPV2",
+        Method::TtlsEapGtc => "autheap=GTC",
     }
 }
 
@@ -179,12 +134,12 @@ impl Attempt {
 
     fn configuration(&self) -> Result<String> {
         let mut phase1 = self.tls.phase1().to_owned();
-        if self.method.is_peap() {
+        if is_peap(self.method) {
             phase1.push_str(if self.binding { " crypto_binding=2" } else { " crypto_binding=0" });
         }
         let mut text = format!(
             "fast_reauth=1\nnetwork={{\n key_mgmt=IEEE8021X\n eap={}\n",
-            if self.method.is_peap() { "PEAP" } else { "TTLS" }
+            if is_peap(self.method) { "PEAP" } else { "TTLS" }
         );
         for (key, value) in [
             ("anonymous_identity", self.anonymous.as_str()),
@@ -192,7 +147,7 @@ impl Attempt {
             ("ca_cert", &self.ca.display().to_string()),
             ("domain_match", &self.server_name),
             ("phase1", &phase1),
-            ("phase2", self.method.phase2()),
+            ("phase2", phase2(self.method)),
         ] {
             writeln!(text, " {key}=\"{value}\"")?;
         }

@@ -84,8 +84,7 @@ pub(crate) fn run(name: Option<&str>) -> Result<bool> {
         println!("\n{} ({})", suite.name, suite.about);
         let began = clock::now();
         let cases = (suite.run)(filter).unwrap_or_else(|error| {
-            let case =
-                Case::bad("the suite itself", began.elapsed().as_secs_f32(), format!("{error:#}"));
+            let case = Case::bad("the suite itself", began.elapsed().as_secs_f32(), format!("{error:#}"));
             show(&case);
             vec![case]
         });

@@ -146,7 +146,7 @@ impl<'a> Generator<'a> {
                 // Who resumes a session is who began it.
                 let own = self.users.get(at % self.users.len()).context("user")?;
                 let user = if self.shape.mode.resumes() { own } else { user };
-                let peer = Arc::new(self.trust.peer(&station.peer, user, method)?);
+                let peer = Arc::new(self.trust.peer(&station.peer, user, method));
                 Login::eap(peer, user, station.identifier, &self.secret)?
             }
         };

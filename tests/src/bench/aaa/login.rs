@@ -34,6 +34,7 @@ pub(super) struct Login {
     state: Option<Vec<u8>>,
     authenticator: [u8; 16],
     request: Vec<u8>,
+    resumed: bool,
     /// Access-Requests so far.
     pub(super) rounds: u32,
 }
@@ -85,13 +86,14 @@ impl Login {
             state: None,
             authenticator: [0; 16],
             request: Vec::new(),
+            resumed: false,
             rounds: 0,
         })
     }
 
     /// With a session of before.
     pub(super) fn resumed(&self) -> bool {
-        false
+        self.resumed
     }
 
     /// The packet to be sent now.
@@ -140,7 +142,10 @@ impl Login {
         let Some(session) = &mut self.session else { return Verdict::Accepted };
         let packet = join_eap(reply).unwrap_or_default();
         let msk = match session.handle(&packet, &mut random) {
-            Step::Success(msk) => msk,
+            Step::Success { msk, resumed } => {
+                self.resumed = resumed;
+                msk
+            }
             step => {
                 return Verdict::Wrong(format!("an Access-Accept that the peer does not believe: {step:?}"));
             }

@@ -2,7 +2,7 @@
 
 use std::{fs, path::Path, sync::Arc};
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result};
 use rustls::{
     ClientConfig, RootCertStore,
     crypto::aws_lc_rs,
@@ -16,9 +16,11 @@ use crate::peers::{
     eapol::{Method, Tls},
 };
 
+/// Sessions that a station remembers: its own, with room for a second ticket.
+const SESSIONS: usize = 4;
+
 /// Whom stations trust.
 pub(super) struct Trust {
-    authorities: RootCertStore,
     name: ServerName<'static>,
     tls12: Arc<ClientConfig>,
     tls13: Arc<ClientConfig>,
@@ -42,28 +44,23 @@ impl Trust {
             eap::tls::client_config(provider, authorities.clone(), &[version])
         };
         let (tls12, tls13) = (config(&TLS12)?, config(&TLS13)?);
-        Ok(Self { name: ServerName::try_from(SERVER_NAME)?, tls12, tls13, authorities })
+        Ok(Self { name: ServerName::try_from(SERVER_NAME)?, tls12, tls13 })
     }
 
     /// A station that has no session yet.
     pub(super) fn station(&self, shape: Shape) -> Station {
-        let _ = &self.authorities;
+        let tls = match shape.tls {
+            Tls::V12 => &self.tls12,
+            Tls::V13 => &self.tls13,
+        };
         Station {
-            tls: match shape.tls {
-                Tls::V12 => Arc::clone(&self.tls12),
-                Tls::V13 => Arc::clone(&self.tls13),
-            },
+            tls: if shape.mode.resumes() { eap::tls::resuming(tls, SESSIONS) } else { Arc::clone(tls) },
         }
     }
 
     /// The peer for one login.
-    pub(super) fn peer(&self, station: &Station, user: &User, method: Method) -> Result<eap::peer::Config> {
-        let method = match method {
-            Method::PeapMschapv2 => eap::peer::Method::PeapMschapv2,
-            Method::TtlsPap => eap::peer::Method::TtlsPap,
-            other => bail!("the generator does not speak {}", other.name()),
-        };
-        Ok(eap::peer::Config {
+    pub(super) fn peer(&self, station: &Station, user: &User, method: Method) -> eap::peer::Config {
+        eap::peer::Config {
             tls: Arc::clone(&station.tls),
             server_name: self.name.clone(),
             method,
@@ -73,6 +70,6 @@ impl Trust {
             // FreeRADIUS has none.
             require_binding: false,
             hasty: false,
-        })
+        }
     }
 }
