@@ -8,6 +8,7 @@ use super::{
     CredentialSettings, PortalSettings, RadiusSettings, Settings,
     diagnostic::Misfit,
     fragment::{self, Fragment},
+    session,
 };
 use crate::{
     credential::{MacBinding, token},
@@ -60,6 +61,7 @@ pub(super) fn settings(fragment: Fragment, base: &Path) -> Result<Settings, Vec<
     if let Err(message) = methods(credential.outer, credential.inner) {
         unfit("credential.inner", message.to_owned());
     }
+    let session = session::session(&fragment.session, &mut unfit);
     policy(&fragment.policy, &mut unfit);
     if !misfits.is_empty() {
         return Err(misfits);
@@ -99,6 +101,9 @@ pub(super) fn settings(fragment: Fragment, base: &Path) -> Result<Settings, Vec<
             outer: credential.outer,
             inner: credential.inner,
         },
+        access: session::access(fragment.access),
+        session,
+        accounting: fragment.accounting,
         policy: fragment.policy,
         data_dir,
     })
