@@ -1,71 +1,101 @@
-//! The short list of credentials taken back, in memory: a login must not wait for the database, nor need it.
+//! What a login needs to know beside the keys, in memory: credentials taken back, and accounts made by hand. A login
+//! must not wait for the database, nor need it.
+//!
+//! A thread of `serve` calls [`Book::poll`] many times a second; a login reads what is there.
 
 use std::{
     collections::HashSet,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
+use super::{
+    Keys,
+    accounts::Accounts,
+    token::{self, TokenId},
+};
 use crate::store::{Store, StoreError};
 
-/// Usernames revoked, as of the last time the database could be asked.
-pub(super) struct Revoked(Mutex<State>);
-
-struct State {
-    names: Arc<HashSet<String>>,
-    generation: u64,
-    asked_at: u64,
-    failing: bool,
+/// All of it, as of one reading.
+pub(super) struct Page {
+    /// Database's number of this reading.
+    pub(super) generation: u64,
+    /// Tokens revoked.
+    pub(super) revoked: HashSet<TokenId>,
+    /// Accounts made by hand.
+    pub(super) accounts: Accounts,
 }
 
-impl Revoked {
-    pub(super) fn load(store: &dyn Store, now: u64) -> Result<Self, StoreError> {
-        // The number first: what is revoked in between is then read twice instead of never.
+/// The last reading that there was.
+pub(super) struct Book {
+    page: RwLock<Arc<Page>>,
+    /// One reading at a time.
+    reading: Mutex<()>,
+    asked_at: AtomicU64,
+    /// Somebody polls: a login need never ask.
+    polled: AtomicBool,
+    failing: AtomicBool,
+}
+
+impl Book {
+    pub(super) fn load(store: &dyn Store, keys: &Keys, now: u64) -> Result<Self, StoreError> {
         let generation = store.generation()?;
-        let names = Arc::new(store.revocations(now)?.into_iter().collect());
-        Ok(Self(Mutex::new(State { names, generation, asked_at: now, failing: false })))
+        Ok(Self {
+            page: RwLock::new(Arc::new(read(store, keys, generation, now)?)),
+            reading: Mutex::new(()),
+            asked_at: AtomicU64::new(now),
+            polled: AtomicBool::new(false),
+            failing: AtomicBool::new(false),
+        })
     }
 
-    /// Whether `username` (lower case) is on the list. Asks the database whether there is a newer list, at
-    /// most once a second; without an answer the last one holds.
-    pub(super) fn contains(&self, store: &dyn Store, now: u64, username: &str) -> bool {
-        self.refresh(store, now);
-        let names = Arc::clone(&self.state().names);
-        names.contains(username)
+    /// The last reading. Where nobody polls, it is asked for a newer one here, at most once a second.
+    pub(super) fn page(&self, store: &dyn Store, keys: &Keys, now: u64) -> Arc<Page> {
+        if !self.polled.load(Ordering::Relaxed) && self.asked_at.swap(now, Ordering::Relaxed) != now {
+            self.refresh(store, keys, now);
+        }
+        self.last()
     }
 
-    fn refresh(&self, store: &dyn Store, now: u64) {
-        let generation = {
-            let mut state = self.state();
-            if state.asked_at == now {
-                return;
-            }
-            // Taken before the question, so that other logins go on with the last list meanwhile.
-            state.asked_at = now;
-            state.generation
-        };
+    /// The last reading, whatever its age.
+    pub(super) fn last(&self) -> Arc<Page> {
+        Arc::clone(&self.page.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Reads again if anything has changed; without an answer the last reading holds.
+    pub(super) fn poll(&self, store: &dyn Store, keys: &Keys, now: u64) {
+        self.polled.store(true, Ordering::Relaxed);
+        self.refresh(store, keys, now);
+    }
+
+    fn refresh(&self, store: &dyn Store, keys: &Keys, now: u64) {
+        let _one = self.reading.lock().unwrap_or_else(PoisonError::into_inner);
+        let held = self.last().generation;
+        // The number first: what changes in between is then read twice instead of never.
         let answer = store.generation().and_then(|newer| {
-            if newer == generation { Ok(None) } else { Ok(Some((newer, store.revocations(now)?))) }
+            if newer == held { Ok(None) } else { Ok(Some(read(store, keys, newer, now)?)) }
         });
-        let mut state = self.state();
         match answer {
             Ok(news) => {
-                if let Some((newer, names)) = news {
-                    state.generation = newer;
-                    state.names = Arc::new(names.into_iter().collect());
+                if let Some(page) = news {
+                    *self.page.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(page);
                 }
-                if std::mem::take(&mut state.failing) {
+                if self.failing.swap(false, Ordering::Relaxed) {
                     tracing::info!(event = "revocations-back", "the database answers again");
                 }
             }
             Err(error) => {
-                if !std::mem::replace(&mut state.failing, true) {
+                if !self.failing.swap(true, Ordering::Relaxed) {
                     tracing::warn!(event = "revocations-stale", %error, "logins go on with the last revocation list");
                 }
             }
         }
     }
+}
 
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+fn read(store: &dyn Store, keys: &Keys, generation: u64, now: u64) -> Result<Page, StoreError> {
+    let revoked = store.revocations(now)?.iter().filter_map(|name| token::id(name)).collect();
+    Ok(Page { generation, revoked, accounts: Accounts::open(keys, store.accounts()?) })
 }
