@@ -6,4 +6,5 @@
 pub mod ending;
 pub mod feed;
 pub mod record;
+pub mod standing;
 pub mod writer;

@@ -10,7 +10,9 @@ mod init;
 mod installation;
 mod log;
 mod serve;
+mod text;
 mod tls;
+mod user;
 
 use std::{
     io::{self, Write},
@@ -19,6 +21,8 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
+
+use crate::store::ClientKind;
 
 /// Credential portal and AAA server of wifi-offload.
 #[derive(Debug, Parser)]
@@ -38,13 +42,16 @@ enum Command {
     Check(Config),
     /// Access points, controllers and WISPr gateways that may ask for logins.
     #[command(subcommand)]
-    Nas(client::Nas),
+    Nas(client::Command),
     /// Packet gateways whose accounting says whose address is whose.
     #[command(subcommand)]
-    Gateway(client::Gateway),
+    Gateway(client::Command),
     /// Credentials of devices.
     #[command(subcommand)]
     Credential(credential::Command),
+    /// Accounts made by hand, for monitoring probes and legacy devices.
+    #[command(subcommand)]
+    User(user::Command),
 }
 
 /// Which installation.
@@ -76,12 +83,11 @@ fn run(command: &Command, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         Command::Init(options) => init::run(options, out)?,
         Command::Serve(options) => serve::run(options)?,
         Command::Check(config) => return check::run(config, out),
-        Command::Nas(client::Nas::Add(options)) => client::add(crate::store::ClientKind::Nas, options, out)?,
-        Command::Gateway(client::Gateway::Add(options)) => {
-            client::add(crate::store::ClientKind::Gateway, options, out)?;
-        }
+        Command::Nas(command) => client::run(ClientKind::Nas, command, out)?,
+        Command::Gateway(command) => client::run(ClientKind::Gateway, command, out)?,
         Command::Credential(credential::Command::Issue(options)) => credential::issue(options, out)?,
         Command::Credential(credential::Command::Revoke(options)) => credential::revoke(options, out)?,
+        Command::User(command) => user::run(command, out)?,
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -5,7 +5,7 @@ use std::{net::SocketAddr, path::PathBuf};
 use provisioning::message::{InnerMethod, OuterMethod, Policy};
 use serde::Deserialize;
 
-use super::Problem;
+use super::{Problem, session};
 use crate::{credential::Lifetime, gateway::Prefix};
 
 #[derive(Debug, Deserialize)]
@@ -24,6 +24,12 @@ pub(super) struct Fragment {
     pub proof: Proof,
     #[serde(default)]
     pub credential: Credential,
+    #[serde(default)]
+    pub access: session::AccessFragment,
+    #[serde(default)]
+    pub session: session::SessionFragment,
+    #[serde(default)]
+    pub accounting: session::AccountingSettings,
     pub policy: Policy,
 }
 

@@ -11,6 +11,7 @@ use super::{
     CredentialSettings, EarlyIdentity, PortalSettings, RadiusSettings, Resumption, Settings, TlsSettings,
     diagnostic::Misfit,
     fragment::{self, Fragment},
+    session,
 };
 use crate::{
     credential::{MacBinding, token},
@@ -73,6 +74,7 @@ pub(super) fn settings(fragment: Fragment, base: &Path) -> Result<Settings, Vec<
     if let Err(message) = methods(credential.outer, credential.inner) {
         unfit("credential.inner", message.to_owned());
     }
+    let session = session::session(&fragment.session, &mut unfit);
     policy(&fragment.policy, &mut unfit);
     if !misfits.is_empty() {
         return Err(misfits);
@@ -124,6 +126,9 @@ pub(super) fn settings(fragment: Fragment, base: &Path) -> Result<Settings, Vec<
             outer: credential.outer,
             inner: credential.inner,
         },
+        access: session::access(fragment.access),
+        session,
+        accounting: fragment.accounting,
         policy: fragment.policy,
         data_dir,
     })

@@ -161,6 +161,12 @@ impl World {
         self.store.put_client(&client).unwrap();
     }
 
+    /// Another authority and another server certificate, over the old files.
+    pub(crate) fn renew_certificates(&self) {
+        certificates(&self.path("ca.pem"), &self.path("aaa.pem"), &self.path("aaa.key"));
+        self.running.reload();
+    }
+
     /// A file of this world.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)

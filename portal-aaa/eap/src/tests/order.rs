@@ -4,7 +4,9 @@ use proptest::prelude::*;
 
 use super::{
     air::{Air, Fate},
-    world::{Conversation, USER, VERSIONS, every_login, known, peer_config, random, server_config},
+    world::{
+        Conversation, USER, VERSIONS, acquainted, every_login, known, peer_config, random, server_config,
+    },
 };
 use crate::{
     packet::{self, Identifier, Packet, Type},
@@ -26,13 +28,15 @@ proptest! {
     #[test]
     fn a_login_survives_bad_air(
         mut fates in proptest::collection::vec(fate(), 1..40),
-        which in 0..8_usize,
+        which in 0..16_usize,
+        resumed: bool,
         mtu in 64..1100_usize,
     ) {
         // The list repeats: a request and its response that arrive, so that the end is reached.
         fates.extend([Fate::Arrives, Fate::Arrives]);
         let peer = every_login().nth(which).unwrap();
-        Conversation::new(server_config(), peer, mtu).run(&mut Air::with(fates)).assert_success();
+        let (server, peer) = if resumed { acquainted(peer) } else { (server_config(), peer) };
+        Conversation::new(server, peer, mtu).run(&mut Air::with(fates)).assert_success();
     }
 }
 

@@ -5,6 +5,7 @@
 //! command line while `serve` runs) open the same file; SQLite's locks keep them apart. [`migrate`] brings an
 //! older file up to date; the statements are in one file a table.
 
+mod account;
 mod accounting;
 mod client;
 mod column;
@@ -24,7 +25,10 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
-use super::{AccountingRecord, Change, Client, CredentialRecord, GatewaySession, Store, StoreError};
+use super::{
+    AccountRecord, AccountingRecord, Change, Client, ClientKind, CredentialRecord, GatewaySession, Store,
+    StoreError,
+};
 
 /// How long a statement waits for another process's write.
 const BUSY: Duration = Duration::from_secs(5);
@@ -60,6 +64,8 @@ pub enum OpenError {
 pub struct SqliteStore {
     writer: Mutex<Connection>,
     reader: Mutex<Connection>,
+    /// Data version of the reader, and the generation found at it.
+    generation: Mutex<Option<(i64, u64)>>,
 }
 
 impl SqliteStore {
@@ -75,7 +81,11 @@ impl SqliteStore {
         OpenOptions::new().read(true).write(true).open(path)?;
         let mut writer = connect(path)?;
         migrate::run(&mut writer, migrate::ALL)?;
-        Ok(Self { writer: Mutex::new(writer), reader: Mutex::new(connect(path)?) })
+        Ok(Self {
+            writer: Mutex::new(writer),
+            reader: Mutex::new(connect(path)?),
+            generation: Mutex::new(None),
+        })
     }
 
     /// Whether the file is whole, by SQLite's own look at all of it. For `portal-aaa check`.
@@ -107,18 +117,35 @@ impl Store for SqliteStore {
         self.write(|t| client::put(t, client))
     }
 
+    fn remove_client(&self, kind: ClientKind, name: &str) -> Result<Change, StoreError> {
+        self.write(|t| client::remove(t, kind, name))
+    }
+
     fn clients(&self) -> Result<Vec<Client>, StoreError> {
         client::all(&self.read())
     }
 
     fn generation(&self) -> Result<u64, StoreError> {
         let reader = self.read();
+        // Moves with every commit of any other connection, and asking reads no table.
+        let version: i64 = reader.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+        let mut last = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, generation)) = last.filter(|(seen, _)| *seen == version) {
+            return Ok(generation);
+        }
         let mut statement = reader.prepare_cached("SELECT value FROM generation")?;
-        column::unsigned(statement.query_row([], |row| row.get(0))?, "generation.value")
+        let generation = column::unsigned(statement.query_row([], |row| row.get(0))?, "generation.value")?;
+        // What was committed between the two questions has moved the version on: it is read again next time.
+        *last = Some((version, generation));
+        Ok(generation)
     }
 
     fn insert_credential(&self, record: &CredentialRecord) -> Result<(), StoreError> {
         self.write(|t| credential::insert(t, record))
+    }
+
+    fn insert_credentials(&self, records: &[CredentialRecord]) -> Result<Vec<usize>, StoreError> {
+        self.write(|t| credential::insert_all(t, records))
     }
 
     fn credential(&self, username: &str) -> Result<Option<CredentialRecord>, StoreError> {
@@ -135,6 +162,22 @@ impl Store for SqliteStore {
 
     fn use_once(&self, username: &str, session: &str, now: u64) -> Result<bool, StoreError> {
         self.write(|t| credential::use_once(t, username, session, now))
+    }
+
+    fn put_account(&self, account: &AccountRecord) -> Result<Change, StoreError> {
+        self.write(|t| account::put(t, account))
+    }
+
+    fn remove_account(&self, name: &str) -> Result<Change, StoreError> {
+        self.write(|t| account::remove(t, name))
+    }
+
+    fn account(&self, name: &str) -> Result<Option<AccountRecord>, StoreError> {
+        account::find(&self.read(), name)
+    }
+
+    fn accounts(&self) -> Result<Vec<AccountRecord>, StoreError> {
+        account::all(&self.read())
     }
 
     fn put_gateway_session(&self, session: &GatewaySession) -> Result<(), StoreError> {
