@@ -68,13 +68,13 @@ fn under(bed: &Bed, policy: &str, address: Ipv4Addr) -> Result<Limits> {
     for proof in [Proof::Pap, Proof::Chap, Proof::Mschapv2] {
         ensure!(client.ask(&user, proof, true)? == Some(Code::ACCESS_ACCEPT), "{proof:?}: right password");
         ensure!(client.ask(&liar, proof, true)? == Some(Code::ACCESS_REJECT), "{proof:?}: wrong password");
-        let before = noted(bed, policy)?;
         let bare = client.ask(&user, proof, false)?;
         let expected = (policy != "require").then_some(Code::ACCESS_ACCEPT);
         ensure!(bare == expected, "{proof:?} without Message-Authenticator: {bare:?}");
-        let notes = noted(bed, policy)? - before;
-        ensure!(notes == usize::from(policy == "audit"), "{proof:?}: {notes} audit lines");
     }
+    // The first of a period is told at once, the others are counted.
+    let (notes, expected) = (noted(bed, policy)?, usize::from(policy == "audit"));
+    ensure!(notes.min(1) == expected, "{notes} lines in the log about Message-Authenticator");
     Ok(Limits::new())
 }
 

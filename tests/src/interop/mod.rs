@@ -8,6 +8,7 @@ mod accounts;
 mod bare;
 mod bed;
 mod front;
+mod home;
 mod matrix;
 mod refusals;
 
@@ -50,6 +51,7 @@ pub(crate) fn run(filter: Option<&str>, show: fn(&Case)) -> Result<Vec<Case>> {
     tasks.extend(accounts::tasks());
     tasks.extend(bare::tasks());
     tasks.extend(front::tasks());
+    tasks.extend(home::tasks());
     tasks.retain(|task| filter.is_none_or(|filter| task.name.contains(filter)));
     if tasks.is_empty() {
         bail!("no case of that name");

@@ -58,6 +58,14 @@ impl Certificate {
         leaf(folder, kind, name, &authority, &made)?;
         Ok(made)
     }
+
+    /// Another leaf under the authority of one that [`Self::make`] made, in a folder of its own.
+    pub(crate) fn beside(&self, folder: &Path, kind: Kind, name: &str) -> Result<Self> {
+        let path = |file: &str| folder.join(file);
+        let made = Self { ca: self.ca.clone(), leaf: path("leaf.pem"), key: path("leaf.key") };
+        leaf(folder, kind, name, &self.ca.with_file_name("ca.key"), &made)?;
+        Ok(made)
+    }
 }
 
 /// A key and its certificate for `name`, good for both ends of TLS, signed by the authority of `made`.

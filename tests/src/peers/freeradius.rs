@@ -11,9 +11,7 @@ use std::{
 use anyhow::{Context as _, Result};
 use rusqlite::Connection;
 
-use super::{
-    SECRET, START_LIMIT, User, certificate::Certificate, free_udp_port, local, private_folder, write,
-};
+use super::{START_LIMIT, User, certificate::Certificate, free_udp_port, local, private_folder, write};
 use crate::world::{daemon::Daemon, netns::Netns};
 
 /// FreeRADIUS resumes only by files (`persist_dir`); here they cost no disk.
@@ -44,6 +42,8 @@ pub(crate) struct Options<'a> {
     pub(crate) tls13: bool,
     /// Proposed first: PEAP, or TTLS.
     pub(crate) ttls: bool,
+    /// Shared with its client, this machine.
+    pub(crate) secret: &'a str,
     /// Session cache. It costs something with each full login, so only where sessions are resumed.
     pub(crate) cache: bool,
 }
@@ -120,7 +120,7 @@ pub(crate) fn database(path: &Path, users: &[User]) -> Result<()> {
 }
 
 /// What every configuration begins with: folders, and threads as many as cores.
-pub(crate) fn head(dir: &Path) -> String {
+pub(crate) fn head(dir: &Path, secret: &str) -> String {
     let threads = threads();
     format!(
         "prefix = /usr\nlocalstatedir = {dir}\nlogdir = {dir}\nraddbdir = {dir}\nname = radiusd\nconfdir = {dir}\n\
@@ -131,7 +131,7 @@ pub(crate) fn head(dir: &Path) -> String {
          thread pool {{\n start_servers = {threads}\n max_servers = {threads}\n min_spare_servers = 1\n \
          max_spare_servers = {threads}\n max_queue_size = 65536\n max_requests_per_server = 0\n \
          auto_limit_acct = no\n}}\n\
-         client loopback {{\n ipaddr = 127.0.0.1\n secret = {SECRET}\n require_message_authenticator = no\n \
+         client loopback {{\n ipaddr = 127.0.0.1\n secret = {secret}\n require_message_authenticator = no\n \
          nas_type = other\n}}\n",
         dir = dir.display(),
     )
@@ -196,7 +196,7 @@ fn settings(dir: &Path, port: u16, options: &Options<'_>, cache: Option<&Path>) 
          authenticate {{\n Auth-Type PAP {{\n pap\n }}\n eap\n }}\n}}\n\
          server inner {{\n authorize {{\n eap {{\n ok = return\n }}\n {lookup}\n pap\n }}\n \
          authenticate {{\n Auth-Type PAP {{\n pap\n }}\n Auth-Type MS-CHAP {{\n mschap\n }}\n eap\n }}\n}}\n",
-        head = head(dir),
+        head = head(dir, options.secret),
         key = options.certificate.key.display(),
         leaf = options.certificate.leaf.display(),
         ca = options.certificate.ca.display(),

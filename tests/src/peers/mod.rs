@@ -9,6 +9,7 @@ pub(crate) mod eapol;
 pub(crate) mod freeradius;
 pub(crate) mod hostapd;
 pub(crate) mod portal;
+pub(crate) mod radsecproxy;
 
 use std::{
     fs,

@@ -23,7 +23,6 @@ use crate::{
 pub(crate) struct PortalAaa {
     dir: PathBuf,
     radius: u16,
-    accounting: u16,
     portal: u16,
     daemon: Daemon,
 }
@@ -47,7 +46,7 @@ impl PortalAaa {
             init.args([option, &port.to_string()]);
         }
         workshop::run(&mut init)?;
-        let made = Self::existing(name, dir, logs, [radius, accounting, portal]);
+        let made = Self::existing(name, dir, logs, [radius, portal]);
         made.add_client()?;
         Ok(made)
     }
@@ -57,12 +56,12 @@ impl PortalAaa {
         self.admin(&["nas", "add", "loopback", "--network", "127.0.0.1/32", "--secret", SECRET]).map(drop)
     }
 
-    fn existing(name: &str, dir: &Path, logs: &Path, [radius, accounting, portal]: [u16; 3]) -> Self {
+    fn existing(name: &str, dir: &Path, logs: &Path, [radius, portal]: [u16; 2]) -> Self {
         let program = workshop::program("portal-aaa").display().to_string();
         let config = dir.join("portal-aaa.toml").display().to_string();
         let words = [program.as_str(), "serve", "--config", &config, "--log-format", "json"];
         let daemon = Daemon::new(name, &Netns::here(), logs, &words);
-        Self { dir: dir.to_owned(), radius, accounting, portal, daemon }
+        Self { dir: dir.to_owned(), radius, portal, daemon }
     }
 
     /// Says nothing at all, as a server under measurement.
@@ -79,11 +78,6 @@ impl PortalAaa {
     /// Where Access-Requests go.
     pub(crate) fn radius(&self) -> SocketAddr {
         local(self.radius)
-    }
-
-    /// Where Accounting-Requests go.
-    pub(crate) fn accounting(&self) -> SocketAddr {
-        local(self.accounting)
     }
 
     /// Its log.
@@ -118,6 +112,20 @@ impl PortalAaa {
         super::write(&path, &format!("{before}\n{text}"))
     }
 
+    /// Proposes TTLS to stations first. Before `serve`.
+    pub(crate) fn propose_ttls(&self) -> Result<()> {
+        let path = self.path("portal-aaa.toml");
+        let mut text = fs::read_to_string(&path)?;
+        for (from, to) in
+            [("outer = \"peap\"", "outer = \"ttls\""), ("inner = \"mschapv2\"", "inner = \"pap\"")]
+        {
+            let line = format!("\n{from}\n");
+            ensure!(text.matches(&line).count() == 1, "portal-aaa init writes no line {from}");
+            text = text.replace(&line, &format!("\n{to}\n"));
+        }
+        super::write(&path, &text)
+    }
+
     /// One command on this installation.
     pub(crate) fn admin(&self, words: &[&str]) -> Result<String> {
         let mut command = Command::new(workshop::program("portal-aaa"));
@@ -140,11 +148,6 @@ impl PortalAaa {
             self.daemon.must_run()?;
             Ok(TcpStream::connect_timeout(&portal, Duration::from_secs(1)).ok().map(drop))
         })
-    }
-
-    /// An error where it died.
-    pub(crate) fn must_run(&mut self) -> Result<()> {
-        self.daemon.must_run()
     }
 
     /// Ends it. It must have been alive until then.

@@ -18,7 +18,7 @@ use super::{
 use crate::{
     clock,
     peers::{
-        SERVER_NAME, User,
+        SECRET, SERVER_NAME, User,
         certificate::{Certificate, Kind},
         eapol::Tls,
         freeradius::{self, Backend, FreeRadius},
@@ -96,6 +96,9 @@ impl Contestant {
             Kin::Ours => {
                 let ours = stock.install(&name, &dir.join("installation"), logs)?;
                 ours.use_certificate(certificate)?;
+                if ttls {
+                    ours.propose_ttls()?;
+                }
                 let mut ours = ours.quiet();
                 ours.serve()?;
                 Program::Ours(ours)
@@ -111,7 +114,8 @@ impl Contestant {
                     Backend::Sqlite(&database)
                 };
                 let cache = shape.mode.resumes();
-                let options = freeradius::Options { certificate, backend, tls13, ttls, cache };
+                let options =
+                    freeradius::Options { certificate, backend, tls13, ttls, secret: SECRET, cache };
                 Program::FreeRadius(FreeRadius::start(&name, &dir.join("server"), logs, &options)?)
             }
             Kin::Hostapd => {
