@@ -189,7 +189,7 @@ mod tests {
     fn rfc_2759_9_3() {
         let vectors = Vectors::read(include_str!("../../vectors/rfc2759.txt"));
         for (raw, key) in [("RawKey1", "Key1"), ("RawKey2", "Key2")] {
-            let odd = |octet: u8| octet | u8::from(octet.count_ones() % 2 == 0);
+            let odd = |octet: u8| octet | u8::from(octet.count_ones().is_multiple_of(2));
             assert_eq!(des_key(&vectors.array(raw)).map(odd), vectors.array(key));
         }
     }
