@@ -72,7 +72,7 @@ pub(crate) struct Found {
 }
 
 impl SessionStore {
-    /// Sessions in a store of the default size: some 20 MB when it is full.
+    /// Sessions in a store of the default size: some 18 MB when it is full.
     pub const DEFAULT_ENTRIES: usize = 32_768;
     /// Time from a full login to the next one that is due.
     pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(8 * 3600);
