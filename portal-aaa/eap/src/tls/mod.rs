@@ -1,4 +1,5 @@
-//! TLS as EAP needs it: settings of both sides, and the engine that the tunnels turn (RFC 5216, 9190, 9427).
+//! TLS as EAP needs it: settings of both sides, the engine that the tunnels turn, and the sessions that may be
+//! resumed (RFC 5216, 9190, 9427).
 
 mod engine;
 mod store;

@@ -276,6 +276,7 @@ fn find(key: &[u8], take: bool) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -355,7 +356,60 @@ mod tests {
         assert_eq!(find(&store, 99, Type::PEAP, HOUR), Some(99));
         assert_eq!(find(&store, 255, Type::PEAP, HOUR), Some(255));
         assert_eq!(store.forget("me"), PER_IDENTITY);
-        let sessions = store.lock();
-        assert_eq!([sessions.by_expiry.len(), sessions.by_identity.len()], [1, 1]);
+        assert_eq!(store.len(), 1);
+    }
+
+    #[derive(Debug, Clone)]
+    enum Act {
+        Keep(u8, u8, u64),
+        Take(u8, u64),
+        Get(u8, u64),
+        Forget(u8),
+    }
+
+    fn act() -> impl Strategy<Value = Act> {
+        prop_oneof![
+            3 => (0..40_u8, 0..3_u8, 0..50_u64).prop_map(|(key, who, secs)| Act::Keep(key, who, secs)),
+            1 => (0..40_u8, 0..50_u64).prop_map(|(key, secs)| Act::Take(key, secs)),
+            1 => (0..40_u8, 0..50_u64).prop_map(|(key, secs)| Act::Get(key, secs)),
+            1 => (0..3_u8).prop_map(Act::Forget),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn the_three_indices_tell_the_same(acts in proptest::collection::vec(act(), 0..200), capacity in 0..30_usize) {
+            let store = Arc::new(SessionStore::new(capacity, Duration::from_secs(10)));
+            let context = |secs| {
+                let now = Duration::from_secs(secs);
+                Context { store: Arc::clone(&store), outer: Type::PEAP, now }
+            };
+            for act in acts {
+                match act {
+                    Act::Keep(key, who, secs) => {
+                        let now = Duration::from_secs(secs);
+                        store.keep(now, kept(key), login(&who.to_string(), store.expiry(now)));
+                    }
+                    Act::Take(key, secs) => {
+                        let _ = Turn::run(context(secs), || OfTheTurn.take(&[key; 32]));
+                    }
+                    Act::Get(key, secs) => {
+                        let _ = Turn::run(context(secs), || OfTheTurn.get(&[key; 32]));
+                    }
+                    Act::Forget(who) => {
+                        let _ = store.forget(&who.to_string());
+                    }
+                }
+                let sessions = store.lock();
+                prop_assert!(sessions.by_key.len() <= capacity);
+                for (key, entry) in &sessions.by_key {
+                    prop_assert!(sessions.by_expiry.contains(&(entry.login.expires, *key)));
+                    let place = (Arc::clone(&entry.folded), entry.login.expires, *key);
+                    prop_assert!(sessions.by_identity.contains(&place));
+                }
+                prop_assert_eq!(sessions.by_key.len(), sessions.by_expiry.len());
+                prop_assert_eq!(sessions.by_key.len(), sessions.by_identity.len());
+            }
+        }
     }
 }
