@@ -18,7 +18,7 @@ use rustls::{
 pub use store::SessionStore;
 
 pub(crate) use engine::{Challenger, Engine, TlsError};
-pub(crate) use store::{Found, Login};
+pub(crate) use store::{Found, Login, Mark};
 pub(crate) use turn::Context;
 
 /// Key exchanges in order of preference. A post-quantum share is more than a kilobyte: it would cost each login a

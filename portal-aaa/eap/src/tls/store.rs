@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use sha1::{Digest as _, Sha1};
 use zeroize::Zeroizing;
 
 use super::turn::Context;
@@ -55,6 +56,18 @@ pub(crate) struct Login {
     pub(crate) method: LoginMethod,
     /// When another full login is due.
     pub(crate) expires: Duration,
+    /// Of the password that was proved: once it is another one, the session is good no more.
+    pub(crate) mark: Mark,
+}
+
+/// Tells one password from another without being one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark([u8; 20]);
+
+impl Mark {
+    pub(crate) fn of(password: &[u8]) -> Self {
+        Self(Sha1::new().chain_update(b"session of a password\0").chain_update(password).finalize().into())
+    }
 }
 
 /// A session as rustls hands it over.
@@ -216,7 +229,7 @@ mod tests {
     }
 
     fn login(identity: &str, expires: Duration) -> Login {
-        Login { identity: identity.into(), method: LoginMethod::PeapMschapv2, expires }
+        Login { identity: identity.into(), method: LoginMethod::PeapMschapv2, expires, mark: Mark::of(b"") }
     }
 
     fn find(store: &Arc<SessionStore>, number: u8, outer: Type, now: Duration) -> Option<u8> {
