@@ -11,8 +11,11 @@ use std::{
 };
 
 use common::{GATEWAY_SECRET, NAS_SECRET, World};
-use portal_aaa::{server::drops::Why, store::ClientKind};
-use radius::{AttributeType as A, Builder, Code, Packet, Vendor, check_reply, tgpp};
+use portal_aaa::{
+    server::drops::Why,
+    store::{ClientKind, MessageAuthenticator},
+};
+use radius::{AttributeType as A, Builder, Code, Packet, Vendor, check_reply, hide_password, tgpp};
 use rusqlite::Connection;
 
 /// An answer on loopback takes microseconds; a busy machine gets this long.
@@ -131,6 +134,65 @@ fn what_proves_nothing_is_dropped_silently() {
     let stranger = Peer::new(Ipv4Addr::new(127, 0, 0, 9), world.running.address());
     stranger.assert_dropped(&world, &good, Why::UnknownClient);
     assert_eq!(peer.ask(&good, NAS_SECRET), Code::ACCESS_CHALLENGE);
+}
+
+/// A request with a password and no Message-Authenticator, as old gateways send it.
+fn bare_pap(identifier: u8, secret: &str) -> Vec<u8> {
+    let hidden = hide_password(b"wrong", secret.as_bytes(), &[identifier; 16]).unwrap();
+    let octets = Builder::access_request(identifier, [identifier; 16])
+        .text(A::USER_NAME, "nobody")
+        .attribute(A::USER_PASSWORD, &hidden)
+        .attribute(A::PROXY_STATE, b"another's")
+        .finish(secret.as_bytes())
+        .unwrap();
+    let mut bare = [&octets[..20], &octets[38..]].concat();
+    bare[3] -= 18;
+    bare
+}
+
+#[test]
+fn the_policy_of_each_client_says_what_proof_is_needed() {
+    let world = World::start();
+    let mut expected = vec![(Ipv4Addr::LOCALHOST, false)];
+    for (last, policy) in [(11, MessageAuthenticator::Audit), (12, MessageAuthenticator::Off)] {
+        let own = Ipv4Addr::new(127, 0, 0, last);
+        world.add_client_with(&format!("ap-{last}"), own.into(), NAS_SECRET, |client| {
+            client.message_authenticator = policy;
+        });
+        let status = Builder::status_server(1, [5; 16]).finish(NAS_SECRET.as_bytes()).unwrap();
+        assert!(Peer::new(own, world.running.address()).is_answered_soon(&status));
+        expected.push((own, true));
+    }
+    for (own, served) in expected {
+        let peer = Peer::new(own, world.running.address());
+        let request = bare_pap(7, NAS_SECRET);
+        if !served {
+            peer.assert_dropped(&world, &request, Why::Unproved);
+            continue;
+        }
+        // `ask` also checks that Message-Authenticator is right and comes first in the answer.
+        assert_eq!(peer.ask(&request, NAS_SECRET), Code::ACCESS_REJECT, "{own}");
+        // No policy softens the rule for EAP (RFC 3579 §3.1).
+        let eap = identity(8);
+        let mut bare = [&eap[..20], &eap[38..]].concat();
+        bare[3] -= 18;
+        peer.assert_dropped(&world, &bare, Why::Unproved);
+    }
+    assert!(common::log().contains("no-message-authenticator"));
+}
+
+#[test]
+fn a_client_that_sends_too_much_is_held_to_its_rate() {
+    let world = World::start();
+    let own = Ipv4Addr::new(127, 0, 0, 13);
+    world.add_client_with("ap-13", own.into(), NAS_SECRET, |client| client.max_rate = Some(2));
+    let peer = Peer::new(own, world.running.address());
+    let status = |n: u8| Builder::status_server(n, [n; 16]).finish(NAS_SECRET.as_bytes()).unwrap();
+    assert!(peer.is_answered_soon(&status(1)));
+    (2..40).for_each(|n| peer.send(&status(n)));
+    while peer.receive(SILENCE).is_some() {}
+    assert!(world.running.drops().total(Why::RateLimited) > 20);
+    assert_eq!(nas(&world).ask(&status(9), NAS_SECRET), Code::ACCESS_ACCEPT, "others are not held back");
 }
 
 #[test]

@@ -51,6 +51,13 @@ pub fn accounting_request_is_genuine(request: &Packet<'_>, secret: &[u8]) -> boo
     digest(request.octets(), &[0; 16], secret).ct_eq(request.authenticator()).into()
 }
 
+/// Checks a Disconnect- or CoA-Request: Request Authenticator as of accounting (RFC 5176 §2.3), and
+/// Message-Authenticator, where there is one, over sixteen zero octets in that place (RFC 5176 §3.4).
+pub fn dynamic_request_is_genuine(request: &Packet<'_>, secret: &[u8]) -> bool {
+    accounting_request_is_genuine(request, secret)
+        && check(request, &[0; 16], secret) != MessageAuthenticator::Invalid
+}
+
 /// Checks a reply on the client's side: identifier, Response Authenticator and, where the reply decides on access,
 /// that Message-Authenticator comes first and is right.
 pub fn check_reply(reply: &Packet<'_>, request: &Packet<'_>, secret: &[u8]) -> Result<(), ReplyError> {
@@ -130,7 +137,7 @@ fn keyed(secret: &[u8]) -> HmacMd5 {
 
 /// Whether a packet of this code gets a Message-Authenticator when we build it.
 pub(crate) fn carries_message_authenticator(code: Code) -> bool {
-    code.is_access_reply() || matches!(code, Code::ACCESS_REQUEST | Code::STATUS_SERVER)
+    code.is_access_reply() || code.is_dynamic() || matches!(code, Code::ACCESS_REQUEST | Code::STATUS_SERVER)
 }
 
 #[cfg(test)]

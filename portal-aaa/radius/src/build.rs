@@ -1,10 +1,17 @@
 //! Building packets. Nothing leaves a [`Builder`] unsigned: the kind of packet decides how.
 
+use std::net::IpAddr;
+
 use crate::{
     AttributeType, Code, EAP_PIECE, MAX_PACKET, MIN_PACKET, MppeError, Packet, Salt, Vendor,
     authenticator::{carries_message_authenticator, digest, message_authenticator},
-    microsoft, wrap_key,
+    microsoft,
+    mppe::{wrap_key_into, wrapped_len},
+    tunnel,
 };
+
+/// Octets that an Access-Accept has behind its EAP packet, about: keys, name, class, time limits.
+const AFTER_EAP: usize = 64;
 
 /// Why a packet could not be built. A mistake of the caller, found at the end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -44,6 +51,8 @@ enum Signature {
     Access([u8; 16]),
     /// Request Authenticator is a digest (RFC 2866 §3).
     Accounting,
+    /// The same, and Message-Authenticator over a zero authenticator (RFC 5176 §3.4).
+    Dynamic,
     /// Response Authenticator over the request's (RFC 2865 §3).
     Reply([u8; 16]),
 }
@@ -62,6 +71,16 @@ impl Builder {
     /// Accounting-Request.
     pub fn accounting_request(identifier: u8) -> Self {
         Self::new(Code::ACCOUNTING_REQUEST, identifier, Signature::Accounting)
+    }
+
+    /// Disconnect-Request (RFC 5176 §2.1): ends the session that the attributes name.
+    pub fn disconnect_request(identifier: u8) -> Self {
+        Self::new(Code::DISCONNECT_REQUEST, identifier, Signature::Dynamic)
+    }
+
+    /// CoA-Request (RFC 5176 §2.2): gives the session that the attributes name other terms.
+    pub fn coa_request(identifier: u8) -> Self {
+        Self::new(Code::COA_REQUEST, identifier, Signature::Dynamic)
     }
 
     /// A reply: identifier and every Proxy-State of the request come back, in order (RFC 2865 §5.33).
@@ -104,18 +123,71 @@ impl Builder {
         self.attribute(kind, &value.to_be_bytes())
     }
 
+    /// Adds an IPv4 or IPv6 address to the one of the two attributes that takes it.
+    pub fn address(self, v4: AttributeType, v6: AttributeType, value: IpAddr) -> Self {
+        match value.to_canonical() {
+            IpAddr::V4(address) => self.attribute(v4, &address.octets()),
+            IpAddr::V6(address) => self.attribute(v6, &address.octets()),
+        }
+    }
+
+    /// Adds a tagged integer, of which RFC 2868 §3.1 leaves the lower three octets.
+    pub fn tagged_integer(self, kind: AttributeType, tag: u8, value: u32) -> Self {
+        let [_, high, middle, low] = value.to_be_bytes();
+        self.attribute(kind, &[tag, high, middle, low])
+    }
+
+    /// Adds a tagged text (RFC 2868 §3.6).
+    pub fn tagged_text(mut self, kind: AttributeType, tag: u8, value: &str) -> Self {
+        match u8::try_from(value.len() + 3) {
+            Ok(length) => {
+                self.octets.extend([kind.0, length, tag]);
+                self.octets.extend(value.as_bytes());
+                self
+            }
+            Err(_) => self.fail(BuildError::Attribute { kind, got: value.len() + 1 }),
+        }
+    }
+
+    /// Adds the three attributes that put a station into a VLAN (RFC 3580 §3.31): a number, or a name that the
+    /// access point knows.
+    pub fn vlan(self, tag: u8, name: &str) -> Self {
+        self.tagged_integer(AttributeType::TUNNEL_TYPE, tag, tunnel::VLAN)
+            .tagged_integer(AttributeType::TUNNEL_MEDIUM_TYPE, tag, tunnel::IEEE_802)
+            .tagged_text(AttributeType::TUNNEL_PRIVATE_GROUP_ID, tag, name)
+    }
+
     /// Adds a vendor attribute, alone in its Vendor-Specific attribute.
     pub fn vendor(self, vendor: Vendor, kind: u8, value: &[u8]) -> Self {
-        let Some(length) = u8::try_from(value.len() + 2).ok().filter(|length| *length <= 249) else {
-            return self
-                .fail(BuildError::Attribute { kind: AttributeType::VENDOR_SPECIFIC, got: value.len() });
-        };
-        let inside = [&vendor.0.to_be_bytes()[..], &[kind, length], value].concat();
-        self.attribute(AttributeType::VENDOR_SPECIFIC, &inside)
+        let mut builder = self.vendor_header(vendor, kind, value.len());
+        if builder.error.is_none() {
+            builder.octets.extend(value);
+        }
+        builder
+    }
+
+    /// Adds a vendor attribute that is an integer.
+    pub fn vendor_integer(self, vendor: Vendor, kind: u8, value: u32) -> Self {
+        self.vendor(vendor, kind, &value.to_be_bytes())
+    }
+
+    /// All but the value, of which there will be `length` octets.
+    fn vendor_header(mut self, vendor: Vendor, kind: u8, length: usize) -> Self {
+        match u8::try_from(length + 2).ok().filter(|length| *length <= 249) {
+            Some(inner) => {
+                self.octets.extend([AttributeType::VENDOR_SPECIFIC.0, inner + 6]);
+                self.octets.extend(vendor.0.to_be_bytes());
+                self.octets.extend([kind, inner]);
+                self
+            }
+            None => self.fail(BuildError::Attribute { kind: AttributeType::VENDOR_SPECIFIC, got: length }),
+        }
     }
 
     /// Adds an EAP packet in pieces of 253 octets (RFC 3579 §3.1).
-    pub fn eap(self, packet: &[u8]) -> Self {
+    pub fn eap(mut self, packet: &[u8]) -> Self {
+        // The largest part of most packets: one growth, and no more memory than the duplicate cache has to keep.
+        self.octets.reserve_exact(packet.len() + 2 * packet.len().div_ceil(EAP_PIECE) + AFTER_EAP);
         packet
             .chunks(EAP_PIECE)
             .fold(self, |builder, piece| builder.attribute(AttributeType::EAP_MESSAGE, piece))
@@ -129,16 +201,15 @@ impl Builder {
         };
         let (receive, send) = msk.split_at(32);
         let (send_salt, receive_salt) = Salt::pair(salt);
-        let wrapped = wrap_key(send, send_salt, secret, &request_authenticator)
-            .and_then(|send| Ok((send, wrap_key(receive, receive_salt, secret, &request_authenticator)?)));
-        match wrapped {
-            Ok((send, receive)) => self.vendor(Vendor::MICROSOFT, microsoft::MPPE_SEND_KEY, &send).vendor(
-                Vendor::MICROSOFT,
-                microsoft::MPPE_RECV_KEY,
-                &receive,
-            ),
-            Err(error) => self.fail(error.into()),
-        }
+        [(microsoft::MPPE_SEND_KEY, send, send_salt), (microsoft::MPPE_RECV_KEY, receive, receive_salt)]
+            .into_iter()
+            .fold(self, |builder, (kind, key, salt)| {
+                let mut builder = builder.vendor_header(Vendor::MICROSOFT, kind, wrapped_len(key.len()));
+                match wrap_key_into(key, salt, secret, &request_authenticator, &mut builder.octets) {
+                    Ok(()) => builder,
+                    Err(error) => builder.fail(error.into()),
+                }
+            })
     }
 
     /// Signs the packet: it is ready to be sent.
@@ -152,7 +223,7 @@ impl Builder {
         put(&mut self.octets, 2, &length.to_be_bytes());
         let authenticator = match self.signature {
             Signature::Access(random) => random,
-            Signature::Accounting => [0; 16],
+            Signature::Accounting | Signature::Dynamic => [0; 16],
             Signature::Reply(request_authenticator) => request_authenticator,
         };
         // RFC 3579 §3.2: a reply's Message-Authenticator is made over the request's authenticator, and before the

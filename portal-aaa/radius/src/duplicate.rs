@@ -15,6 +15,8 @@ use std::{
 pub struct Source {
     /// Where it came from.
     pub address: SocketAddr,
+    /// Which connection it came by, where it came by one (RFC 6614); 0 for a datagram. Each has identifiers of its own.
+    pub connection: u64,
     /// Its identifier.
     pub identifier: u8,
 }
@@ -172,7 +174,7 @@ mod tests {
     const LIMITS: Limits = Limits { lifetime: Duration::from_secs(10), open: 4, settled: 4 };
 
     fn source(port: u16, identifier: u8) -> Source {
-        Source { address: SocketAddr::from(([127, 0, 0, 1], port)), identifier }
+        Source { address: SocketAddr::from(([127, 0, 0, 1], port)), connection: 0, identifier }
     }
 
     #[test]

@@ -45,19 +45,35 @@ pub fn wrap_key(
     secret: &[u8],
     request_authenticator: &[u8; 16],
 ) -> Result<Vec<u8>, MppeError> {
+    let mut value = Vec::with_capacity(wrapped_len(key.len()));
+    wrap_key_into(key, salt, secret, request_authenticator, &mut value)?;
+    Ok(value)
+}
+
+/// Octets of the value for a key of this size: salt, length octet and key in whole blocks.
+pub(crate) fn wrapped_len(key: usize) -> usize {
+    2 + (1 + key).next_multiple_of(16)
+}
+
+/// Appends the value for `key` to `out`; nothing of the key in clear stands in any buffer of ours.
+pub(crate) fn wrap_key_into(
+    key: &[u8],
+    salt: Salt,
+    secret: &[u8],
+    request_authenticator: &[u8; 16],
+    out: &mut Vec<u8>,
+) -> Result<(), MppeError> {
     let length = u8::try_from(key.len()).ok().filter(|length| usize::from(*length) <= MAX_KEY);
     let length = length.ok_or(MppeError::TooLong { got: key.len() })?;
-    let plain: Zeroizing<Vec<u8>> =
-        Zeroizing::new(std::iter::once(length).chain(key.iter().copied()).collect());
-    let mut value = salt.0.to_vec();
+    out.extend(salt.0);
+    let mut plain = std::iter::once(length).chain(key.iter().copied());
     let mut mask = first_mask(secret, request_authenticator, salt.0);
-    for block in plain.chunks(16) {
-        let padded = block.iter().chain(std::iter::repeat(&0));
-        mask.iter_mut().zip(padded).for_each(|(octet, plain)| *octet ^= plain);
-        value.extend(mask);
+    for _ in 0..(1 + key.len()).div_ceil(16) {
+        mask.iter_mut().for_each(|octet| *octet ^= plain.next().unwrap_or(0));
+        out.extend(mask);
         mask = next_mask(secret, &mask);
     }
-    Ok(value)
+    Ok(())
 }
 
 /// The key in a vendor attribute's value.

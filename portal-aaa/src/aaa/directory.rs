@@ -132,6 +132,21 @@ pub trait Directory: Send + Sync {
 pub trait Sessions: Send + Sync {
     /// A login has proved itself: may there be one more session? If so it counts from now on.
     fn admit(&self, now: super::Now, login: &Login, session: &Admitted<'_>) -> Result<(), Reject>;
+
+    /// The session of this Class, just admitted, does not begin after all.
+    fn withdraw(&self, class: &[u8; 16]);
+}
+
+/// Counts nobody, so that everybody may.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unlimited;
+
+impl Sessions for Unlimited {
+    fn admit(&self, _: super::Now, _: &Login, _: &Admitted<'_>) -> Result<(), Reject> {
+        Ok(())
+    }
+
+    fn withdraw(&self, _: &[u8; 16]) {}
 }
 
 /// A session that is about to begin.

@@ -71,7 +71,7 @@ struct Issued<'a> {
 
 pub(super) fn issue(options: &Issue, out: &mut dyn Write) -> Result<()> {
     let installation = Installation::open(&options.config.path)?;
-    let ca = fs::canonicalize(&installation.settings.radius.ca)?;
+    let ca = fs::canonicalize(&installation.settings.tls.ca)?;
     let ca_path = ca.to_str().context("the path of the CA certificate is not UTF-8")?;
     if let Some(from) = &options.from {
         return bulk::issue(&installation, from, options.lifetime, ca_path, out);

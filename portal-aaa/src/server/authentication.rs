@@ -1,77 +1,56 @@
-//! One datagram on the authentication port, from the address to the answer.
+//! An Access-Request, from who sent it to the answer.
 
-use std::{
-    net::{SocketAddr, UdpSocket},
-    sync::PoisonError,
+use ::radius::{Packet, Seen};
+
+use super::{
+    drops::Why,
+    origin::{Origin, Peer},
+    random,
+    shared::{Shared, locked},
 };
-
-use ::radius::{Builder, Code, Packet, Seen, Source};
-
-use super::{clients::Known, drops::Why, radius::Shared};
 use crate::{
     aaa::{
         Now,
         engine::{Answer, Request},
         guard::{Verdict, judge},
     },
-    store::ClientKind,
+    store::MessageAuthenticator,
 };
 
-/// Serves it; what is dropped is counted.
-pub(super) fn datagram(shared: &Shared, socket: &UdpSocket, datagram: &[u8], from: SocketAddr) {
-    let sent = answer(shared, datagram, from)
-        .and_then(|answer| socket.send_to(&answer, from).map_err(|_| Why::NoAnswer));
-    if let Err(why) = sent {
-        shared.drops.count(why, from.ip());
-    }
-}
-
-fn answer(shared: &Shared, datagram: &[u8], from: SocketAddr) -> Result<Vec<u8>, Why> {
-    let clients = shared.clients();
-    // RFC 2865 §3: a request from a client for which there is no shared secret MUST be silently discarded.
-    let client = clients.find(from.ip(), ClientKind::Nas).ok_or(Why::UnknownClient)?;
-    let packet = Packet::parse(datagram).map_err(|_| Why::Malformed)?;
-    if !matches!(packet.code(), Code::ACCESS_REQUEST | Code::STATUS_SERVER) {
-        return Err(Why::Malformed);
-    }
-    match judge(&packet, &client.secret, client.message_authenticator) {
+pub(super) fn take(
+    shared: &Shared,
+    origin: &Origin,
+    peer: Peer<'_>,
+    packet: &Packet<'_>,
+) -> Result<Option<Vec<u8>>, Why> {
+    let client = peer.client;
+    let policy = if peer.proved { MessageAuthenticator::Off } else { client.message_authenticator };
+    match judge(packet, peer.secret, policy) {
         Verdict::Genuine => {}
-        Verdict::Unproved => {
-            tracing::warn!(
-                event = "no-message-authenticator",
-                nas = client.name,
-                "served because of `audit`"
-            );
-        }
+        Verdict::Unproved => shared.audit.note(&client.name, packet.proxy_states() > 0),
         Verdict::Forged => return Err(Why::Forged),
         Verdict::Missing => return Err(Why::Unproved),
     }
-    if packet.code() == Code::STATUS_SERVER {
-        // RFC 5997 §4.2: the authentication port says Access-Accept.
-        return Builder::reply(Code::ACCESS_ACCEPT, &packet)
-            .finish(&client.secret)
-            .map_err(|_| Why::NoAnswer);
-    }
-    login(shared, client, &packet, from)
-}
-
-fn login(shared: &Shared, client: &Known, packet: &Packet<'_>, from: SocketAddr) -> Result<Vec<u8>, Why> {
     let now = shared.clock.now();
-    let source = Source { address: from, identifier: packet.identifier() };
-    let duplicates = || shared.logins.lock().unwrap_or_else(PoisonError::into_inner);
-    match duplicates().check(now.monotonic, source, packet.authenticator()) {
+    shared.within_rate(now.monotonic, client)?;
+    let source = origin.source(packet.identifier());
+    match locked(&shared.logins).check(now.monotonic, source, packet.authenticator()) {
         Seen::New => {}
         Seen::InProgress => return Err(Why::InProgress),
-        Seen::Answered(answer) => return Ok(answer.to_vec()),
+        // RFC 5080 §2.2.2: a repetition gets the same octets.
+        Seen::Answered(answer) => return Ok(Some(answer.to_vec())),
     }
-    let request = Request { packet, client: &client.name, secret: &client.secret };
-    match work(shared, now, &request) {
+    let request =
+        Request { packet, client: &client.name, secret: peer.secret, source: origin.address().ip() };
+    let answer = work(shared, now, &request);
+    let mut logins = locked(&shared.logins);
+    match answer {
         Ok(Answer { octets, settled }) => {
-            duplicates().answer(now.monotonic, source, packet.authenticator(), octets.clone(), settled);
-            Ok(octets)
+            logins.answer(now.monotonic, source, packet.authenticator(), octets.clone(), settled);
+            Ok(Some(octets))
         }
         Err(why) => {
-            duplicates().forget(source, packet.authenticator());
+            logins.forget(source, packet.authenticator());
             Err(why)
         }
     }
@@ -79,7 +58,7 @@ fn login(shared: &Shared, client: &Known, packet: &Packet<'_>, from: SocketAddr)
 
 fn work(shared: &Shared, now: Now, request: &Request<'_>) -> Result<Answer, Why> {
     let mut failed = None;
-    let mut random = |octets: &mut [u8]| failed = failed.or(getrandom::fill(octets).err());
+    let mut random = |octets: &mut [u8]| failed = failed.or(random::fill(octets).err());
     let answer = shared.engine.handle(now, &mut random, request);
     // What was made without random octets must not leave.
     if let Some(error) = failed {

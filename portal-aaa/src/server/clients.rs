@@ -70,7 +70,12 @@ impl Clients {
     /// The most specific client of a kind at `address`. An access point and a packet gateway may share a network:
     /// the secret then tells which one sent the packet.
     pub fn find(&self, address: IpAddr, kind: ClientKind) -> Option<&Known> {
-        self.known.iter().find(|client| client.kind == kind && client.network.contains(address))
+        self.at(address, kind).next()
+    }
+
+    /// All clients of a kind whose network `address` lies in, the most specific first.
+    pub fn at(&self, address: IpAddr, kind: ClientKind) -> impl Iterator<Item = &Known> {
+        self.known.iter().filter(move |client| client.kind == kind && client.network.contains(address))
     }
 
     /// How many.

@@ -25,6 +25,10 @@ pub enum Why {
     InProgress,
     /// An EAP packet that does not belong here.
     OutOfOrder,
+    /// More than this client may send.
+    RateLimited,
+    /// It has been here before: proxies send it round in a circle.
+    Looped,
     /// More than can be worked on.
     Overload,
     /// The database could not take it.
@@ -33,13 +37,15 @@ pub enum Why {
     NoAnswer,
 }
 
-const ALL: [Why; 9] = [
+const ALL: [Why; 11] = [
     Why::UnknownClient,
     Why::Malformed,
     Why::Forged,
     Why::Unproved,
     Why::InProgress,
     Why::OutOfOrder,
+    Why::RateLimited,
+    Why::Looped,
     Why::Overload,
     Why::NotDurable,
     Why::NoAnswer,
@@ -55,6 +61,8 @@ impl Why {
             Self::Unproved => "no-message-authenticator",
             Self::InProgress => "in-progress",
             Self::OutOfOrder => "eap-out-of-order",
+            Self::RateLimited => "rate-limited",
+            Self::Looped => "proxy-loop",
             Self::Overload => "overload",
             Self::NotDurable => "not-durable",
             Self::NoAnswer => "no-answer",

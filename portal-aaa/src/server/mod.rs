@@ -3,10 +3,19 @@
 //! `portal-aaa serve` calls [`radius::spawn`]; [`radius::Running`] stops everything when it goes.
 
 mod accounting;
+mod audit;
 mod authentication;
 mod certificate;
 pub mod clients;
 pub mod clock;
+pub mod disconnect;
 pub mod drops;
+mod net;
+mod origin;
 pub mod radius;
+pub mod radsec;
+mod random;
+mod rate;
+mod request;
+mod shared;
 mod socket;

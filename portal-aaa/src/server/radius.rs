@@ -7,39 +7,42 @@
 use std::{
     io,
     net::{SocketAddr, UdpSocket},
-    num::NonZero,
-    path::PathBuf,
-    sync::{
-        Arc, Mutex, PoisonError, RwLock,
-        atomic::{AtomicBool, Ordering},
-        mpsc,
-    },
+    sync::{Arc, atomic::Ordering, mpsc},
     thread::{self, JoinHandle},
-    time::Duration,
 };
 
-use ::radius::{Duplicates, Limits};
+use tokio::sync::watch;
 
-pub use super::certificate::CertificateError;
-use super::{accounting, authentication, certificate, clients::Clients, clock::Clock, drops::Drops, socket};
+pub use super::certificate::{CertificateError, Terms};
+use super::{
+    accounting::{self, Ticket},
+    certificate::Watch,
+    clock::Clock,
+    disconnect,
+    drops::Drops,
+    net,
+    origin::{Origin, Port},
+    radsec::{self, Acceptor},
+    request,
+    shared::Shared,
+    socket,
+};
 use crate::{
-    aaa::{directory::Directory, engine::Engine},
-    accounting::{feed::GatewayFeed, writer},
+    aaa::{
+        directory::{Directory, Sessions},
+        engine::Engine,
+    },
+    accounting::{
+        ending::Endings,
+        feed::GatewayFeed,
+        writer::{self, Job},
+    },
     credential::Keys,
     store::Store,
 };
 
-/// How often the database is asked whether the client table has changed, and what is too old is dropped.
-const TICK: Duration = Duration::from_secs(1);
-/// Dropped packets are reported once in this many ticks.
-const REPORT_EVERY: u32 = 10;
 /// Accounting requests that may wait for the disk; more are left to be sent again.
 const WAITING: usize = 4096;
-/// Most threads that work on logins.
-const MAX_THREADS: usize = 16;
-/// RFC 5080 §2.2.2: no less than 5 seconds, no more than 30.
-const DUPLICATES: Limits = Limits { lifetime: Duration::from_secs(20), open: 16_384, settled: 16_384 };
-
 /// The `[radius]` table of the configuration, paths resolved.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -47,10 +50,10 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where Accounting-Requests come in. Port 0 takes a free one.
     pub accounting_listen: SocketAddr,
-    /// Certificate chain that the AAA shows to stations, PEM, leaf first.
-    pub certificate: PathBuf,
-    /// Its private key, PEM.
-    pub key: PathBuf,
+    /// What the AAA shows to stations inside EAP.
+    pub stations: Terms,
+    /// RADIUS over TLS.
+    pub radsec: Option<radsec::Settings>,
 }
 
 /// What the listeners work with.
@@ -62,8 +65,12 @@ pub struct Parts {
     pub keys: Arc<Keys>,
     /// Who may log on: `credential::Authority`.
     pub directory: Arc<dyn Directory>,
+    /// Counts who is on.
+    pub sessions: Arc<dyn Sessions>,
     /// Where packet gateways' accounting goes: `gateway`'s table.
     pub feed: Arc<dyn GatewayFeed>,
+    /// Which sessions must end: `accounting::live`'s table. None: none ever must.
+    pub endings: Option<Arc<dyn Endings>>,
     /// The one clock.
     pub clock: Clock,
 }
@@ -79,6 +86,17 @@ pub enum StartError {
         /// Why.
         source: io::Error,
     },
+    /// An address is taken or not ours.
+    #[error("cannot listen on tcp {address}")]
+    Connections {
+        /// Which.
+        address: SocketAddr,
+        /// Why.
+        source: io::Error,
+    },
+    /// RadSec's certificates cannot be used.
+    #[error("RadSec: {0}")]
+    RadSec(#[from] radsec::tls::TlsError),
     /// A thread could not be started.
     #[error("cannot start a thread")]
     Thread(#[from] io::Error),
@@ -92,39 +110,22 @@ pub struct Running {
     shared: Arc<Shared>,
     address: SocketAddr,
     accounting_address: SocketAddr,
+    radsec_address: Option<SocketAddr>,
     tick: Option<mpsc::Sender<()>>,
+    net: watch::Sender<()>,
     threads: Vec<JoinHandle<()>>,
-}
-
-/// What all threads see.
-pub(super) struct Shared {
-    pub(super) engine: Engine,
-    pub(super) clock: Clock,
-    pub(super) drops: Drops,
-    pub(super) logins: Mutex<Duplicates>,
-    pub(super) reports: Mutex<Duplicates>,
-    clients: RwLock<Arc<Clients>>,
-    stop: AtomicBool,
-    parts: Parts,
+    writer: Option<JoinHandle<()>>,
 }
 
 /// Binds both sockets and starts the threads. Returns when requests are being served.
 pub fn spawn(settings: &Settings, parts: Parts) -> Result<Running, StartError> {
-    let eap = certificate::load(&settings.certificate, &settings.key)?;
-    let engine = Engine::new(eap, Arc::clone(&parts.directory));
+    let (certificate, eap) = Watch::start(settings.stations.clone())?;
+    let engine = Engine::new(eap, Arc::clone(&parts.directory), Arc::clone(&parts.sessions));
     let bind = |address| socket::bind(address).map_err(|source| StartError::Listen { address, source });
-    let logins = bind(settings.listen)?;
-    let reports = bind(settings.accounting_listen)?;
-    let shared = Arc::new(Shared {
-        engine,
-        clock: parts.clock,
-        drops: Drops::default(),
-        logins: Mutex::new(Duplicates::new(DUPLICATES)),
-        reports: Mutex::new(Duplicates::new(DUPLICATES)),
-        clients: RwLock::default(),
-        stop: AtomicBool::new(false),
-        parts,
-    });
+    let logins = Arc::new(bind(settings.listen)?);
+    let reports = Arc::new(bind(settings.accounting_listen)?);
+    let (writer, jobs) = mpsc::sync_channel(WAITING);
+    let shared = Arc::new(Shared::new(engine, parts, writer));
     let mut generation = None;
     shared.reload(&mut generation);
     let (tick, ticks) = mpsc::channel();
@@ -133,20 +134,36 @@ pub fn spawn(settings: &Settings, parts: Parts) -> Result<Running, StartError> {
         accounting_address: reports.local_addr()?,
         shared: Arc::clone(&shared),
         tick: Some(tick),
+        radsec_address: None,
+        net: watch::Sender::new(()),
         threads: Vec::new(),
+        writer: None,
     };
-    running.start("radius-tick", move |shared| shared.housekeeping(&ticks, generation))?;
-    running.start_accounting(reports)?;
-    for _ in 0..thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS) {
-        let socket = logins.try_clone()?;
-        running.start("radius-auth", move |shared| {
-            socket::receive(&socket, &shared.stop, |datagram, from| {
-                authentication::datagram(shared, &socket, datagram, from);
-            });
-        })?;
+    running.start("radius-tick", move |shared| shared.housekeeping(&ticks, generation, certificate))?;
+    running.writer = Some(running.spawn("acct-writer", move |shared| write(shared, &jobs))?);
+    running.listen("radius-acct", Port::Accounting, &reports)?;
+    for _ in 0..net::workers() {
+        running.listen("radius-auth", Port::Authentication, &logins)?;
+    }
+    let acceptor = settings.radsec.as_ref().map(acceptor).transpose()?.flatten();
+    if let Some(acceptor) = acceptor {
+        running.radsec_address = Some(acceptor.listener.local_addr()?);
+        let (runtime, stopped) = (net::runtime()?, running.net.subscribe());
+        running.start("radius-net", move |shared| net::run(shared, &runtime, Some(acceptor), stopped))?;
+    }
+    if let Some(endings) = shared.parts.endings.clone() {
+        let socket = disconnect::bind(settings.listen.ip())?;
+        running.start("disconnect", move |shared| disconnect::run(shared, &socket, &*endings))?;
     }
     tracing::info!(event = "radius-ready", auth = %running.address, accounting = %running.accounting_address);
     Ok(running)
+}
+
+/// The socket and certificates of RadSec, where it is listened for.
+fn acceptor(settings: &radsec::Settings) -> Result<Option<Acceptor>, StartError> {
+    let Some(address) = settings.listen else { return Ok(None) };
+    let listener = socket::listen(address).map_err(|source| StartError::Connections { address, source })?;
+    Ok(Some(Acceptor { listener, tls: radsec::tls::server(settings)? }))
 }
 
 impl Running {
@@ -160,93 +177,74 @@ impl Running {
         self.accounting_address
     }
 
+    /// Where RadSec is served.
+    pub fn radsec_address(&self) -> Option<SocketAddr> {
+        self.radsec_address
+    }
+
     /// Packets dropped so far.
     pub fn drops(&self) -> &Drops {
         &self.shared.drops
     }
 
+    /// Looks at once for what else is looked for once a second: another certificate, other clients.
+    pub fn reload(&self) {
+        // The other end goes only when this does.
+        if let Some(tick) = &self.tick {
+            let _ = tick.send(());
+        }
+    }
+
     /// Stops serving and waits until what was received is done.
     pub fn stop(self) {}
 
-    fn start_accounting(&mut self, socket: UdpSocket) -> io::Result<()> {
-        let (jobs, queue) = mpsc::sync_channel(WAITING);
-        let reply = socket.try_clone()?;
-        self.start("acct-writer", move |shared| {
-            let (store, feed) = (&*shared.parts.store, &*shared.parts.feed);
-            let mut failing = false;
-            writer::run(&queue, store, feed, |ticket, written| {
-                accounting::written(shared, &reply, ticket, written, &mut failing);
-            });
-        })?;
-        // The one sender goes with this thread, and that ends the writer.
-        self.start("radius-acct", move |shared| {
+    fn listen(&mut self, name: &str, port: Port, socket: &Arc<UdpSocket>) -> io::Result<()> {
+        let socket = Arc::clone(socket);
+        self.start(name, move |shared| {
             socket::receive(&socket, &shared.stop, |datagram, from| {
-                accounting::datagram(shared, &socket, &jobs, datagram, from);
+                let origin = Origin::Datagram { socket: Arc::clone(&socket), port, from };
+                request::serve(shared, &origin, datagram);
             });
         })
     }
 
-    fn start(&mut self, name: &str, work: impl FnOnce(&Shared) + Send + 'static) -> io::Result<()> {
-        let shared = Arc::clone(&self.shared);
-        self.threads.push(thread::Builder::new().name(name.to_owned()).spawn(move || work(&shared))?);
+    fn start(&mut self, name: &str, work: impl FnOnce(&Arc<Shared>) + Send + 'static) -> io::Result<()> {
+        let thread = self.spawn(name, work)?;
+        self.threads.push(thread);
         Ok(())
     }
+
+    fn spawn(
+        &self,
+        name: &str,
+        work: impl FnOnce(&Arc<Shared>) + Send + 'static,
+    ) -> io::Result<JoinHandle<()>> {
+        let shared = Arc::clone(&self.shared);
+        thread::Builder::new().name(name.to_owned()).spawn(move || work(&shared))
+    }
+}
+
+/// Writes reports until no more can come.
+fn write(shared: &Shared, jobs: &mpsc::Receiver<Job<Ticket>>) {
+    let mut failing = false;
+    writer::run(jobs, &*shared.parts.store, &*shared.parts.feed, |ticket, written| {
+        accounting::written(shared, ticket, written, &mut failing);
+    });
 }
 
 impl Drop for Running {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         self.tick = None;
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                tracing::error!(event = "radius-panic", "a thread had died");
-            }
+        self.net.send_replace(());
+        // The writer last: it ends when no more reports can come, and has then written all.
+        let threads: Vec<_> = self.threads.drain(..).collect();
+        let died = threads.into_iter().filter_map(|thread| thread.join().err()).count();
+        self.shared.close_writer();
+        let died = died + usize::from(self.writer.take().is_some_and(|writer| writer.join().is_err()));
+        if died > 0 {
+            tracing::error!(event = "radius-panic", died, "threads had died");
         }
         self.shared.drops.report();
-    }
-}
-
-impl Shared {
-    /// The client table as of now.
-    pub(super) fn clients(&self) -> Arc<Clients> {
-        Arc::clone(&self.clients.read().unwrap_or_else(PoisonError::into_inner))
-    }
-
-    /// Once a tick until the other end goes.
-    fn housekeeping(&self, ticks: &mpsc::Receiver<()>, mut generation: Option<u64>) {
-        for tick in 1u32.. {
-            if ticks.recv_timeout(TICK) != Err(mpsc::RecvTimeoutError::Timeout) {
-                return;
-            }
-            self.reload(&mut generation);
-            let now = self.clock.now().monotonic;
-            self.engine.expire(now);
-            for duplicates in [&self.logins, &self.reports] {
-                duplicates.lock().unwrap_or_else(PoisonError::into_inner).expire(now);
-            }
-            if tick.is_multiple_of(REPORT_EVERY) {
-                self.drops.report();
-            }
-        }
-    }
-
-    /// Reads the client table when it has changed. While the database is away the last one holds.
-    fn reload(&self, generation: &mut Option<u64>) {
-        let store = &*self.parts.store;
-        let news = store.generation().and_then(|newer| {
-            if *generation == Some(newer) {
-                return Ok(None);
-            }
-            Ok(Some((newer, Clients::load(store, &self.parts.keys)?)))
-        });
-        match news {
-            Ok(None) => {}
-            Ok(Some((newer, clients))) => {
-                tracing::info!(event = "clients-loaded", count = clients.len());
-                *generation = Some(newer);
-                *self.clients.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(clients);
-            }
-            Err(error) => tracing::warn!(event = "clients-stale", %error),
-        }
     }
 }

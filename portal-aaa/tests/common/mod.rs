@@ -6,11 +6,15 @@
 use std::{
     fs, io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
-    path::PathBuf,
+    path::{Path, PathBuf},
     sync::{Arc, Mutex, Once},
+    time::Duration,
 };
 
+use eap::server::{Early, Method};
 use portal_aaa::{
+    aaa::directory::Unlimited,
+    config::{Resumption, TlsSettings},
     credential::{self, Authority, IssueRequest, Keys, Lifetime, MacBinding, Terms, system_random},
     gateway::{ProofMode, ProofSettings, Prover},
     server::{
@@ -82,6 +86,11 @@ impl World {
 
     /// The same, listening elsewhere.
     pub(crate) fn listening(address: IpAddr) -> Self {
+        Self::start_with(address, |_, _, _| {})
+    }
+
+    /// The same, with other settings or parts; `change` is told the folder with all files.
+    pub(crate) fn start_with(address: IpAddr, change: impl FnOnce(&Path, &mut Settings, &mut Parts)) -> Self {
         static SUBSCRIBER: Once = Once::new();
         SUBSCRIBER.call_once(|| tracing_subscriber::fmt().with_ansi(false).with_writer(|| Log).init());
         let directory = tempfile::tempdir().unwrap();
@@ -101,19 +110,22 @@ impl World {
         {
             store.put_client(&client(&keys, name, kind, Ipv4Addr::LOCALHOST.into(), secret)).unwrap();
         }
-        let settings = Settings {
+        let mut settings = Settings {
             listen,
             accounting_listen: listen,
-            certificate: path("aaa.pem"),
-            key: path("aaa.key"),
+            stations: stations(path("aaa.pem"), path("aaa.key")),
+            radsec: None,
         };
-        let parts = Parts {
+        let mut parts = Parts {
             store,
             keys: Arc::clone(&keys),
             directory: Arc::<Authority>::clone(&authority),
+            sessions: Arc::new(Unlimited),
             feed: Arc::<Prover>::clone(&prover),
+            endings: None,
             clock,
         };
+        change(directory.path(), &mut settings, &mut parts);
         let running = radius::spawn(&settings, parts).unwrap();
         let store = SqliteStore::open(&path("portal-aaa.db")).unwrap();
         Self { running, authority, store, keys, prover, clock, directory }
@@ -136,9 +148,44 @@ impl World {
         self.store.put_client(&client(&self.keys, name, kind, address, secret)).unwrap();
     }
 
+    /// The same, with settings of its own.
+    pub(crate) fn add_client_with(
+        &self,
+        name: &str,
+        address: IpAddr,
+        secret: &str,
+        change: impl FnOnce(&mut Client),
+    ) {
+        let mut client = client(&self.keys, name, ClientKind::Nas, address, secret);
+        change(&mut client);
+        self.store.put_client(&client).unwrap();
+    }
+
+    /// Another authority and another server certificate, over the old files.
+    pub(crate) fn renew_certificates(&self) {
+        certificates(&self.path("ca.pem"), &self.path("aaa.pem"), &self.path("aaa.key"));
+        self.running.reload();
+    }
+
     /// A file of this world.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+}
+
+/// The certificate, and sessions that may be resumed.
+fn stations(certificate: PathBuf, key: PathBuf) -> radius::Terms {
+    radius::Terms {
+        tls: TlsSettings {
+            certificate,
+            key,
+            chain: None,
+            server_name: SERVER_NAME.to_owned(),
+            ca: PathBuf::new(),
+            resumption: Resumption { lifetime: Duration::from_secs(60), sessions: 100 },
+        },
+        default_method: Method::Peap,
+        early: Early::Outer("anonymous@operator.example".to_owned()),
     }
 }
 

@@ -201,6 +201,10 @@ impl Sessions for Live {
             None => table.admit(now.unix, &admission).map(drop),
         }
     }
+
+    fn withdraw(&self, class: &[u8; 16]) {
+        self.table().withdraw(*class);
+    }
 }
 
 impl Endings for Live {

@@ -166,6 +166,13 @@ impl Table {
         Ok(self.insert(now, &new, State::Admitted))
     }
 
+    /// A session that was admitted does not begin after all.
+    pub(super) fn withdraw(&mut self, class: [u8; 16]) {
+        if let Some(place) = self.slab.find(By::Class(class)) {
+            self.slab.remove(place);
+        }
+    }
+
     /// A session that was there before the program was. It gets the time to be heard of again.
     pub(super) fn restore(&mut self, now: u64, session: &Admission<'_>) {
         if self.slab.len() < self.limits.sessions {

@@ -75,6 +75,16 @@ fn no_more_than_allowed_and_the_same_station_again_is_no_more() {
 }
 
 #[test]
+fn a_session_that_does_not_begin_does_not_count() {
+    let mut table = table();
+    table.admit(AT, &new(1)).unwrap();
+    table.withdraw([2; 16]);
+    assert_eq!(table.count(AT, ME), 1);
+    table.withdraw([1; 16]);
+    assert_eq!((table.count(AT, ME), table.len()), (0, 0));
+}
+
+#[test]
 fn a_session_stops_counting_in_each_of_the_ways_there_are() {
     type End = fn(&mut Table) -> u64;
     let ends: [(&str, End); 7] = [
