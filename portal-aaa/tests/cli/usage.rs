@@ -2,7 +2,7 @@
 
 use std::net::{SocketAddr, UdpSocket};
 
-use radius::{AttributeType as A, Builder, Vendor, tgpp};
+use radius::{AttributeType as A, Builder, Code, Packet, Vendor, hide_password, tgpp};
 
 use super::*;
 
@@ -157,6 +157,92 @@ fn usage_goes_from_the_report_to_the_bill() {
     let text = installation.run(&["accounting", "totals", "--by", "ssid", "--from", "2020-01-01"]).well();
     assert!(text.contains("input octets") && text.contains("=cafe"), "{text}");
     serving.signal(Signal::SIGTERM);
+}
+
+/// Logs on by PAP; the answer's code, and the Class if there is one.
+fn log_on(
+    radius: SocketAddr,
+    own: &UdpSocket,
+    name: &str,
+    password: &str,
+    mac: &str,
+    identifier: u8,
+) -> (Code, Vec<u8>) {
+    let authenticator = [identifier; 16];
+    let hidden = hide_password(password.as_bytes(), SECRET.as_bytes(), &authenticator).unwrap();
+    let request = Builder::access_request(identifier, authenticator)
+        .text(A::USER_NAME, name)
+        .attribute(A::USER_PASSWORD, &hidden)
+        .text(A::CALLING_STATION_ID, mac)
+        .text(A::CALLED_STATION_ID, "00-10-A4-23-19-C0:operator-wifi")
+        .finish(SECRET.as_bytes())
+        .unwrap();
+    own.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    own.send_to(&request, radius).unwrap();
+    let mut buffer = [0; 4096];
+    let (length, _) = own.recv_from(&mut buffer).expect("an answer");
+    let reply = Packet::parse(&buffer[..length]).unwrap();
+    (reply.code(), reply.get(A::CLASS).unwrap_or_default().to_vec())
+}
+
+#[test]
+fn what_is_taken_back_ends_its_session_within_a_second_and_limits_hold() {
+    let installation = Installation::new();
+    installation.configure("max_sessions = 0", "max_sessions = 1");
+    let taken = UdpSocket::bind("127.0.0.2:0").unwrap();
+    taken.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let add = ["nas", "add", "ap-1", "--network", "127.0.0.2", "--secret", SECRET, "--coa-port", &port];
+    installation.run(&add).well();
+    installation.run(&["user", "add", "CORP\\probe", "--password", "pass wörd", "--methods", "pap"]).well();
+    installation.run(&["user", "add", "eap only", "--password", "p", "--methods", "peap-mschapv2"]).well();
+    let issued = installation.issue(&[]);
+    let (username, password) = (issued["username"].as_str().unwrap(), issued["password"].as_str().unwrap());
+
+    let mut serving = Serving::start(installation.command(&["serve", "--log-format", "json"]));
+    let radius = serving.event("radius-ready")["auth"].as_str().unwrap().parse().unwrap();
+    let own = UdpSocket::bind("127.0.0.2:0").unwrap();
+    let on = |name: &str, password: &str, mac: &str, identifier| {
+        log_on(radius, &own, name, password, mac, identifier)
+    };
+    assert_eq!(on("CORP\\probe", "pass wörd", "02-00-00-00-00-09", 1).0, Code::ACCESS_ACCEPT);
+    assert_eq!(on("CORP\\probe", "wrong", "02-00-00-00-00-09", 2).0, Code::ACCESS_REJECT);
+    assert_eq!(serving.event("login-refused")["reason"], "wrong-password");
+    assert_eq!(on("CORP\\probe", "pass wörd", "02-00-00-00-00-08", 3).0, Code::ACCESS_REJECT);
+    assert_eq!(serving.event("login-refused")["reason"], "too-many-sessions");
+    assert_eq!(on("eap only", "p", "02-00-00-00-00-09", 4).0, Code::ACCESS_REJECT);
+    assert_eq!(serving.event("login-refused")["reason"], "method-not-allowed");
+    let (code, class) = on(username, password, "0200.0000.0001", 5);
+    assert_eq!((code, class.len()), (Code::ACCESS_ACCEPT, 16));
+    assert_eq!(
+        on(username, password, "02-00-00-00-00-01", 6).0,
+        Code::ACCESS_ACCEPT,
+        "the same station again"
+    );
+
+    // The Disconnect-Request must be on its way within a second of the command's end.
+    let ends = |arguments: &[&str], user: &str, code: &str| {
+        installation.run(arguments).well();
+        let mut buffer = [0; 4096];
+        taken.set_read_timeout(Some(Duration::from_secs(1))).unwrap();
+        let (length, from) = taken.recv_from(&mut buffer).expect("a Disconnect-Request within a second");
+        let request = Packet::parse(&buffer[..length]).unwrap();
+        assert_eq!((request.code(), request.text(A::USER_NAME)), (Code(40), Some(user)), "{code}");
+        let answer = Builder::reply(Code(41), &request).finish(SECRET.as_bytes()).unwrap();
+        taken.send_to(&answer, from).unwrap();
+    };
+    ends(&["credential", "revoke", username], username, "revoked");
+    assert_eq!(on(username, password, "02-00-00-00-00-01", 7).0, Code::ACCESS_REJECT);
+    let add = ["user", "add", "CORP\\probe", "--password", "another", "--methods", "pap"];
+    ends(&add, "CORP\\probe", "changed");
+    assert_eq!(on("CORP\\probe", "pass wörd", "02-00-00-00-00-09", 8).0, Code::ACCESS_REJECT);
+    assert_eq!(on("CORP\\probe", "another", "02-00-00-00-00-09", 9).0, Code::ACCESS_ACCEPT);
+    ends(&["user", "remove", "CORP\\probe"], "CORP\\probe", "removed");
+    let lapse = installation.issue(&["--lifetime", "2"]);
+    let (username, password) = (lapse["username"].as_str().unwrap(), lapse["password"].as_str().unwrap());
+    assert_eq!(on(username, password, "02-00-00-00-00-01", 10).0, Code::ACCESS_ACCEPT);
+    std::thread::sleep(Duration::from_millis(1500));
+    ends(&["check"], username, "expired");
 }
 
 #[test]
