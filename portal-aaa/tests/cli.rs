@@ -23,6 +23,9 @@ use nix::{
 };
 use serde_json::Value;
 
+#[path = "cli/usage.rs"]
+mod usage;
+
 const IMSI: &str = "001010123456789";
 const IMEI: &str = "490154203237518";
 const MAC: &str = "02:00:00:00:00:01";
