@@ -208,5 +208,8 @@ fn every_session_rule_that_does_not_fit_is_named() {
         assert!(said.contains(&format!(": {key}: ")), "{key}: {said}");
     }
     assert!(said.contains("timeout_secs: must be 0 (not sent) or 60"), "{said}");
+    let said = load(&with("ssids = []", "ssids = [\"ok\", \"\"]").replace("nas = []", "nas = [\" x\"]"))
+        .unwrap_err();
+    assert!(said.contains("1: an SSID has 1 to 32") && said.contains("0: must be a name given by"), "{said}");
     assert!(load(&with("keep_days = 0", "keep_days = -1")).is_err());
 }

@@ -75,6 +75,7 @@ pub(super) fn settings(fragment: Fragment, base: &Path) -> Result<Settings, Vec<
         unfit("credential.inner", message.to_owned());
     }
     let session = session::session(&fragment.session, &mut unfit);
+    let access = session::access(fragment.access, &mut unfit);
     policy(&fragment.policy, &mut unfit);
     if !misfits.is_empty() {
         return Err(misfits);
@@ -126,7 +127,7 @@ pub(super) fn settings(fragment: Fragment, base: &Path) -> Result<Settings, Vec<
             outer: credential.outer,
             inner: credential.inner,
         },
-        access: session::access(fragment.access),
+        access,
         session,
         accounting: fragment.accounting,
         policy: fragment.policy,

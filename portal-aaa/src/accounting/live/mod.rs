@@ -126,7 +126,16 @@ impl Live {
 
     /// Takes in a report of an access point that is on disk.
     pub fn report(&self, report: &AccountingRecord) {
-        self.table().report(report.received_at, report, |username| self.standings.whose(username));
+        let mut table = self.table();
+        let found = table.report(report.received_at, report, |username| self.standings.whose(username));
+        let Some(entry) = found.and_then(|place| table.get(place)) else { return };
+        // Its access point was told to end it and did not, or its login was never here.
+        let (mut over, username) = (None, entry.names.get(entry::Name::Username).unwrap_or_default());
+        self.standings
+            .verdicts(&mut std::iter::once((0, username, entry.stamp)), &mut |_, why| over = Some(why));
+        if let (Some(place), Some(why)) = (found, over) {
+            table.end_soon(place, why);
+        }
     }
 
     /// Forgets, in small steps, what has not counted for long. Once a second.

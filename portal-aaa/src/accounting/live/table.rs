@@ -94,6 +94,8 @@ pub(super) struct Table {
     slab: Slab,
     /// When which session has to be looked at: its credential ends, or it is asked again to end.
     alarms: BinaryHeap<Reverse<(u32, u32, u32)>>,
+    /// Found to be over while a report was taken in.
+    soon: Vec<Ending>,
     /// Sessions that ended, by a hash of client and number, and when.
     ended: HashMap<u64, u32>,
     ended_in_order: VecDeque<u64>,
@@ -108,6 +110,7 @@ impl Table {
             limits,
             slab: Slab::default(),
             alarms: BinaryHeap::new(),
+            soon: Vec::new(),
             ended: HashMap::new(),
             ended_in_order: VecDeque::new(),
             hasher: RandomState::new(),
@@ -229,22 +232,24 @@ impl Table {
         })
     }
 
-    /// Takes in a report of an access point. `whose` tells of a session that is not known.
+    /// Takes in a report of an access point. `whose` tells of a session that is not known; if it is taken in, its place
+    /// is given.
     pub(super) fn report(
         &mut self,
         now: u64,
         report: &AccountingRecord,
         whose: impl FnOnce(&str) -> Option<Whose>,
-    ) {
+    ) -> Option<u32> {
         match report.status {
             status::ON | status::OFF => self.restarted(report),
             status::STOP => self.stopped(report),
             status::START | status::INTERIM => match self.find(report) {
                 Some(place) => self.heard(now, place, report),
-                None => self.discovered(now, report, whose),
+                None => return self.discovered(now, report, whose),
             },
             _ => {}
         }
+        None
     }
 
     fn heard(&mut self, now: u64, place: u32, report: &AccountingRecord) {
@@ -270,15 +275,18 @@ impl Table {
     }
 
     /// A session whose login was not here, or before a restart: it can be ended all the same.
-    fn discovered(&mut self, now: u64, report: &AccountingRecord, whose: impl FnOnce(&str) -> Option<Whose>) {
+    fn discovered(
+        &mut self,
+        now: u64,
+        report: &AccountingRecord,
+        whose: impl FnOnce(&str) -> Option<Whose>,
+    ) -> Option<u32> {
         let ended = self.ended.get(&self.hasher.hash_one((&report.client, &report.session_id)));
         if ended.is_some_and(|ended| report.event_at <= u64::from(*ended)) {
-            return;
+            return None;
         }
-        let Some((username, whose)) = report.username.as_deref().and_then(|name| Some((name, whose(name)?)))
-        else {
-            return;
-        };
+        let username = report.username.as_deref()?;
+        let whose = whose(username)?;
         // A login of the same station that is later than this session's begin: it has moved on.
         let began = began(report);
         let moved = |place: &u32| {
@@ -287,7 +295,7 @@ impl Table {
         };
         let same_station = self.slab.of(whose.subscriber);
         if report.mac.is_some() && same_station.iter().any(moved) {
-            return;
+            return None;
         }
         for place in same_station {
             if report.mac.is_some() && self.slab.get(place).is_some_and(|entry| entry.mac == report.mac) {
@@ -313,7 +321,7 @@ impl Table {
             interim_secs: self.limits.interim_secs,
             most: 0,
         };
-        self.insert(now, &session, State::Reported);
+        Some(self.insert(now, &session, State::Reported))
     }
 
     fn stopped(&mut self, report: &AccountingRecord) {
@@ -351,6 +359,12 @@ impl Table {
         }
     }
 
+    /// It must end: handed out by the next [`Self::due`].
+    pub(super) fn end_soon(&mut self, place: u32, why: Reject) {
+        let ending = self.end(place, why);
+        self.soon.extend(ending);
+    }
+
     /// It must end: hands it out, once.
     pub(super) fn end(&mut self, place: u32, why: Reject) -> Option<Ending> {
         let entry = self.slab.get_mut(place)?;
@@ -363,7 +377,7 @@ impl Table {
 
     /// Those whose time is over, and those that are asked again to end.
     pub(super) fn due(&mut self, now: u64) -> Vec<Ending> {
-        let mut endings = Vec::new();
+        let mut endings = std::mem::take(&mut self.soon);
         while let Some(Reverse((at, place, serial))) = self.alarms.peek().copied()
             && u64::from(at) <= now
         {

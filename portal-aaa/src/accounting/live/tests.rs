@@ -167,6 +167,27 @@ fn a_revoked_credential_ends_its_sessions_at_once() {
 }
 
 #[test]
+fn a_session_that_was_said_to_be_gone_and_is_not_is_ended_again() {
+    let bench = Bench::new(Rules::default());
+    let username = bench.issue("device");
+    bench.admit(AT, &username, 1, STATION).unwrap();
+    bench.tell(start(1, AT), None);
+    bench.store.revoke_credential(&username, AT + 1).unwrap();
+    let due = bench.due(AT + 1);
+    bench.live.done(now(AT + 1), due[0].key, Outcome::Gone);
+    let interim = AccountingRecord {
+        status: status::INTERIM,
+        username: Some(username.clone()),
+        session_secs: 600,
+        ..start(1, AT + 600)
+    };
+    bench.tell(interim, None);
+    let due = bench.due(AT + 601);
+    assert_eq!((due.len(), due[0].why, &due[0].username), (1, Reject::Revoked, &username));
+    assert!(bench.due(AT + 602).is_empty());
+}
+
+#[test]
 fn a_login_that_was_under_way_when_it_was_revoked_is_refused() {
     let bench = Bench::new(Rules::default());
     let username = bench.issue("device");
