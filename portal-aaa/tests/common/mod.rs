@@ -3,6 +3,8 @@
 //! Used by `eapol.rs` (a real EAP peer) and `radius.rs` (packets made with the `radius` crate).
 #![allow(dead_code, reason = "each test program uses its own part")]
 
+pub(crate) mod pki;
+
 use std::{
     fs, io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
