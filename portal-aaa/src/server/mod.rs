@@ -14,7 +14,7 @@ mod net;
 mod origin;
 pub mod radius;
 pub mod radsec;
-mod random;
+pub(crate) mod random;
 mod rate;
 mod request;
 mod shared;
