@@ -399,7 +399,7 @@ fn check_names_what_is_wrong_and_the_remedy() {
     let other_keys = fs::read(other.path("keys.toml")).unwrap();
     broken("keys.toml", Some(&other_keys), &["secret of ap does not open", "secret of pgw"]);
     let other_ca = fs::read(other.path("tls/ca.pem")).unwrap();
-    broken("tls/ca.pem", Some(&other_ca), &["not signed by [radius] ca"]);
+    broken("tls/ca.pem", Some(&other_ca), &["not signed by [tls] ca"]);
 
     fs::set_permissions(installation.path("keys.toml"), fs::Permissions::from_mode(0o644)).unwrap();
     assert!(installation.run(&["check"]).badly(1).contains("chmod 600"));

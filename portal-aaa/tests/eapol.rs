@@ -182,3 +182,15 @@ fn a_one_time_credential_is_good_once() {
     assert!(accepted, "a failed login does not use it up\n{log}");
     assert_rejected(&world, "already-used", &attempt);
 }
+
+#[test]
+fn another_certificate_is_taken_over_while_serving() {
+    let world = World::start();
+    let credential = world.issue(Lifetime::Device, 0);
+    assert!(Attempt::of(&credential, Method::PeapMschapv2).run(&world).0);
+    // A new authority, and a leaf from it: stations that trust it get in as soon as the server shows the new one.
+    world.renew_certificates();
+    let until_accepted = (0..100).position(|_| Attempt::of(&credential, Method::PeapMschapv2).run(&world).0);
+    assert!(until_accepted.is_some(), "the new certificate is shown");
+    assert!(common::log().contains("event=\"certificate-changed\""));
+}

@@ -7,6 +7,14 @@ use zeroize::Zeroizing;
 /// Octets of a key or password that are cleared when they go.
 pub(crate) type Secret = Zeroizing<Vec<u8>>;
 
+/// Is it the same password? The time that it takes tells how long the claimed one is, and nothing of the known one.
+pub(crate) fn same_password(claimed: &[u8], known: &[u8]) -> bool {
+    use subtle::ConstantTimeEq;
+    let padded = known.iter().chain(std::iter::repeat(&0));
+    let difference = claimed.iter().zip(padded).fold(0, |difference, (a, b)| difference | a ^ b);
+    (difference.ct_eq(&0) & claimed.len().ct_eq(&known.len())).into()
+}
+
 /// Master Session Key. Not printable, and cleared when it goes.
 #[derive(Clone)]
 pub struct Msk(Zeroizing<[u8; Self::LEN]>);
@@ -63,6 +71,14 @@ mod tests {
         assert_eq!((msk.recv_key(), msk.send_key()), (&octets[..32], &octets[32..64]));
         assert_eq!(msk.expose(), &octets[..64]);
         assert!(Msk::cut(&octets[..63]).is_none());
+    }
+
+    #[test]
+    fn passwords_are_the_same_as_a_whole() {
+        assert!(same_password(b"secret", b"secret") && same_password(b"", b""));
+        for other in [&b"secre"[..], b"secrets", b"secreT", b"", b"secret\0"] {
+            assert!(!same_password(other, b"secret") && !same_password(b"secret", other));
+        }
     }
 
     #[test]

@@ -10,7 +10,7 @@
 mod framing;
 mod key;
 mod login;
-mod mschapv2;
+pub mod mschapv2;
 pub mod packet;
 mod peap;
 pub mod peer;
@@ -23,7 +23,7 @@ mod ttls;
 mod tests;
 
 pub use key::Msk;
-pub use login::{LoginMethod, Methods, UnknownLoginMethod};
+pub use login::{LoginMethod, Methods, UnknownMethod};
 pub use reason::Reason;
 
 /// Fills the slice with random octets from a source fit for keys.

@@ -52,6 +52,8 @@ impl Type {
     pub const PEAP: Self = Self(25);
     /// draft-kamath-pppext-eap-mschapv2.
     pub const MSCHAPV2: Self = Self(26);
+    /// RFC 3748 §5.7: vendors' types, and a Nak in the same form.
+    pub const EXPANDED: Self = Self(254);
     /// TLVs that end a PEAP conversation (MS-PEAP §2.2.8).
     pub const TLV: Self = Self(33);
 }
@@ -130,11 +132,47 @@ pub fn failure(identifier: Identifier) -> Vec<u8> {
 
 fn encode(code: Code, identifier: Identifier, kind: Type, data: &[u8]) -> Vec<u8> {
     let data = data.get(..MAX_TYPE_DATA).unwrap_or(data);
-    let length = u16::try_from(HEADER + 1 + data.len()).unwrap_or(u16::MAX);
-    let [high, low] = length.to_be_bytes();
-    let mut packet = vec![code.0, identifier.0, high, low, kind.0];
+    let mut packet = begin(code, identifier, kind, data.len());
     packet.extend_from_slice(data);
+    finish(packet)
+}
+
+/// A packet up to its type, with room for so much data, which is then appended.
+pub(crate) fn begin(code: Code, identifier: Identifier, kind: Type, room: usize) -> Vec<u8> {
+    let mut packet = Vec::with_capacity(HEADER + 1 + room);
+    packet.extend_from_slice(&[code.0, identifier.0, 0, 0, kind.0]);
     packet
+}
+
+/// Puts the length where it belongs.
+pub(crate) fn finish(mut packet: Vec<u8>) -> Vec<u8> {
+    packet.truncate(HEADER + 1 + MAX_TYPE_DATA);
+    let length = u16::try_from(packet.len()).unwrap_or(u16::MAX).to_be_bytes();
+    if let Some(field) = packet.get_mut(2..HEADER) {
+        field.copy_from_slice(&length);
+    }
+    packet
+}
+
+/// The types that a Nak asks for instead of what was proposed, best first; none where it knows no other. `None`: not
+/// a Nak.
+pub(crate) fn nak(kind: Type, data: &[u8]) -> Option<Vec<Type>> {
+    match kind {
+        // RFC 3748 §5.3.1: a zero says that there is no other.
+        Type::NAK => Some(data.iter().copied().filter(|kind| *kind != 0).map(Type).collect()),
+        // RFC 3748 §5.3.2: vendor 0 and type 3, then eight octets for each type. Only for proposals of vendors'
+        // types, which are not made here, but some peers use it for all.
+        Type::EXPANDED => {
+            let list = data.strip_prefix(&[0, 0, 0, 0, 0, 0, Type::NAK.0])?;
+            let (types, _) = list.as_chunks::<8>();
+            let ietf = types.iter().filter_map(|kind| match *kind {
+                [254, 0, 0, 0, 0, 0, 0, kind] => Some(Type(kind)),
+                _ => None,
+            });
+            Some(ietf.filter(|kind| *kind != Type(0)).collect())
+        }
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -179,6 +217,17 @@ mod tests {
         let packet = request(Identifier(1), Type::PEAP, &vec![0; 70_000]);
         assert_eq!(packet.len(), usize::from(u16::MAX));
         assert!(Packet::parse(&packet).is_ok());
+    }
+
+    #[test]
+    fn naks_of_both_kinds() {
+        assert_eq!(nak(Type::NAK, &[21, 13]), Some(vec![Type::TTLS, Type(13)]));
+        assert_eq!((nak(Type::NAK, &[0]), nak(Type::NAK, &[])), (Some(vec![]), Some(vec![])));
+        let head = [0, 0, 0, 0, 0, 0, 3];
+        let list = [[254, 0, 0, 0, 0, 0, 0, 25], [254, 0, 1, 55, 0, 0, 0, 1], [254, 0, 0, 0, 0, 0, 0, 0]];
+        assert_eq!(nak(Type::EXPANDED, &[&head[..], list.as_flattened()].concat()), Some(vec![Type::PEAP]));
+        assert_eq!(nak(Type::EXPANDED, &head), Some(vec![]));
+        assert_eq!((nak(Type::EXPANDED, &head[1..]), nak(Type::PEAP, &[0])), (None, None));
     }
 
     proptest! {

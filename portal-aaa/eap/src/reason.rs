@@ -9,6 +9,9 @@ pub enum Reason {
     /// The peer's proof does not fit the password.
     #[error("the password is wrong")]
     WrongPassword,
+    /// The account may not log in with this method.
+    #[error("the account may not use this method")]
+    MethodNotAllowed,
     /// The caller had no password for the identity.
     #[error("the directory refuses the identity")]
     RejectedByDirectory,
@@ -43,6 +46,7 @@ impl Reason {
     pub fn code(self) -> &'static str {
         match self {
             Self::WrongPassword => "wrong-password",
+            Self::MethodNotAllowed => "method-not-allowed",
             Self::RejectedByDirectory => "rejected-by-directory",
             Self::PeerRefusedServerCertificate => "peer-refused-server-certificate",
             Self::TlsError => "tls-error",

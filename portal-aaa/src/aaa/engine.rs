@@ -1,35 +1,26 @@
-//! Decides a login: EAP conversation, credential, station, and the Access-Accept, -Challenge or -Reject that
-//! follows (feature-spec E2–E6, E15; RFC 3579 §2).
+//! Decides a login: EAP conversation or plain password, credential, station, and the Access-Accept, -Challenge or
+//! -Reject that follows (feature-spec E2–E7, E15; RFC 3579 §2).
 //!
-//! Called by [`crate::server`] with requests that [`super::guard`] has let pass and that are no repetitions.
+//! Called by [`crate::server`] with requests that [`super::guard`] has let pass and that are no repetitions. EAP is in
+//! [`super::conversation`], plain passwords in [`super::plain`], what the answers say in [`super::answer`].
 
 use std::{
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError, RwLock},
     time::Duration,
 };
 
-use eap::{
-    Msk, Random, Reason,
-    server::{Config, Session, Step},
-};
+use eap::{Random, server::Config};
 use provisioning::identity::Mac;
-use radius::{AttributeType as A, BuildError, Builder, Code, Packet, join_eap};
+use radius::{AttributeType as A, BuildError, Packet, join_eap};
 
 use super::{
     Now,
-    directory::{Asked, Directory, Login, Reject},
-    log,
-    sessions::{Limits, Sessions, State},
+    answer::{self, Success},
+    conversation::Conversations,
+    directory::{Admitted, Asked, Directory, Login, Reject, Sessions},
+    plain::Proof,
 };
-
-/// Half-open conversations, some ten kilobytes of TLS each. A program types the password, not a person: half a minute
-/// between two packets is long.
-const HALF_OPEN: Limits = Limits { open: 4096, idle: Duration::from_secs(30) };
-/// What a link carries when the access point does not tell (RFC 3748 §3.1).
-const DEFAULT_MTU: usize = 1020;
-/// Version, type and length of EAPOL, which Framed-MTU includes and an EAP packet does not (RFC 3579 §2.4).
-const EAPOL_HEADER: usize = 4;
 
 /// An Access-Request and whose it is.
 #[derive(Clone, Copy)]
@@ -55,26 +46,25 @@ pub struct Answer {
 
 /// Takes logins. Any number of threads may call it.
 pub struct Engine {
-    eap: Arc<Config>,
-    directory: Arc<dyn Directory>,
-    waiting: Mutex<Sessions<Conversation>>,
-}
-
-/// One EAP conversation between two requests.
-struct Conversation {
-    eap: Session,
-    client: String,
-    /// Names it towards the directory.
-    name: String,
-    login: Option<Login>,
-    /// What the directory said. The peer hears of it at the end only, as of a wrong password.
-    refusal: Option<Reject>,
+    eap: RwLock<Arc<Config>>,
+    pub(super) directory: Arc<dyn Directory>,
+    sessions: Arc<dyn Sessions>,
+    pub(super) conversations: Conversations,
 }
 
 impl Engine {
     /// An engine without conversations.
-    pub fn new(eap: Arc<Config>, directory: Arc<dyn Directory>) -> Self {
-        Self { eap, directory, waiting: Mutex::new(Sessions::new(HALF_OPEN)) }
+    pub fn new(eap: Arc<Config>, directory: Arc<dyn Directory>, sessions: Arc<dyn Sessions>) -> Self {
+        Self { eap: RwLock::new(eap), directory, sessions, conversations: Conversations::default() }
+    }
+
+    /// From now on conversations begin with this certificate; those that have begun end with theirs.
+    pub fn renew(&self, eap: Arc<Config>) {
+        *self.eap.write().unwrap_or_else(PoisonError::into_inner) = eap;
+    }
+
+    pub(super) fn eap(&self) -> Arc<Config> {
+        Arc::clone(&self.eap.read().unwrap_or_else(PoisonError::into_inner))
     }
 
     /// Answers an Access-Request: the only place where a login is decided. None means silence: an EAP packet out of
@@ -85,207 +75,143 @@ impl Engine {
         random: &mut Random<'_>,
         request: &Request<'_>,
     ) -> Result<Option<Answer>, BuildError> {
-        let Some(response) = join_eap(request.packet) else {
-            return reject(request, &[], None, Reject::NoCredentials, "no EAP-Message").map(Some);
-        };
-        let state = request.packet.get(A::STATE);
-        let (mut conversation, step) = match state {
-            Some(state) => match self.resume(now, state, request.client) {
-                Some(mut conversation) => {
-                    let step = conversation.eap.handle(&response, random);
-                    (conversation, step)
-                }
-                None => {
-                    let failure = failure(&response);
-                    return reject(request, &failure, None, Reject::EapFailed, "unknown-state").map(Some);
-                }
-            },
-            None => self.begin(&response, random, request),
-        };
-        match self.answer_lookup(now, random, request, &mut conversation, step) {
-            Step::Send(packet) => self.challenge(now, random, request, &packet, conversation).map(Some),
-            Step::Success { packet, msk, .. } => match self.admit(now, request, &conversation) {
-                Ok(login) => accept(now, random, request, &packet, &msk, login).map(Some),
-                Err(why) => {
-                    let claimed = conversation.login.as_ref().map(|login| login.username.as_str());
-                    reject(request, &failure(&response), claimed, why, "after EAP").map(Some)
-                }
-            },
-            Step::Failure { packet, reason, identity } => {
-                let why = conversation.refusal.unwrap_or(match reason {
-                    Reason::WrongPassword => Reject::WrongPassword,
-                    _ => Reject::EapFailed,
-                });
-                reject(request, &packet, identity.as_deref(), why, reason.code()).map(Some)
-            }
-            // A second look-up is no part of any method.
-            Step::Ignore | Step::Lookup { .. } => {
-                if let Some(state) = state.and_then(|state| State::try_from(state).ok()) {
-                    self.waiting().put(now.monotonic, state, conversation);
-                }
-                Ok(None)
-            }
+        match join_eap(request.packet) {
+            Some(response) => self.converse(now, random, request, &response),
+            None => self.plain(now, random, request).map(Some),
         }
     }
 
     /// Drops conversations that nobody goes on with.
     pub fn expire(&self, now: Duration) {
-        self.waiting().expire(now);
+        self.conversations.expire(now);
     }
 
-    /// A new conversation. An empty EAP-Message is EAP-Start: nobody has asked for the identity yet (RFC 3579 §2.1).
-    fn begin(&self, response: &[u8], random: &mut Random<'_>, request: &Request<'_>) -> (Conversation, Step) {
-        let framed = request.packet.integer(A::FRAMED_MTU).and_then(|mtu| usize::try_from(mtu).ok());
-        let mtu = framed.map_or(DEFAULT_MTU, |framed| framed.saturating_sub(EAPOL_HEADER));
-        let name = data_encoding::HEXLOWER.encode(&draw::<16>(random));
-        let mut eap = Session::new(Arc::clone(&self.eap), mtu);
-        let step = if response.is_empty() { eap.start(random) } else { eap.handle(response, random) };
-        let client = request.client.to_owned();
-        (Conversation { eap, client, name, login: None, refusal: None }, step)
-    }
-
-    /// A State is good for the client that got it, once.
-    fn resume(&self, now: Now, state: &[u8], client: &str) -> Option<Conversation> {
-        let state = State::try_from(state).ok()?;
-        self.waiting().take(now.monotonic, &state).filter(|conversation| conversation.client == client)
-    }
-
-    /// Where the inner identity has become known: who is it? A refusal is kept for the end, so that from outside a
-    /// revoked name, another's station and a wrong password look the same.
-    fn answer_lookup(
-        &self,
-        now: Now,
-        random: &mut Random<'_>,
-        request: &Request<'_>,
-        conversation: &mut Conversation,
-        step: Step,
-    ) -> Step {
-        let Step::Lookup { identity } = step else { return step };
-        match self.directory.check(now.unix, &identity, &asked(request)) {
-            Ok(login) => {
-                // MSCHAPv2 and PAP both need the clear password on this side.
-                let step = conversation.eap.provide(Some(login.password.expose().as_bytes()), random);
-                conversation.login = Some(login);
-                step
+    /// A login in one packet.
+    fn plain(&self, now: Now, random: &mut Random<'_>, request: &Request<'_>) -> Result<Answer, BuildError> {
+        let name = request.packet.text(A::USER_NAME).unwrap_or_default();
+        let proof = match Proof::of(request.packet, request.secret) {
+            Ok(proof) => proof,
+            Err(why) => {
+                return answer::reject(request, None, why, "neither EAP nor a password", |reject| reject);
+            }
+        };
+        let method = proof.method();
+        let proved = self.directory.check(now.unix, name, &asked(request)).and_then(|login| {
+            if !login.methods.contains(method) {
+                return Err(Reject::MethodNotAllowed);
+            }
+            let proved =
+                proof.verify(name, login.password.expose().as_bytes()).ok_or(Reject::WrongPassword)?;
+            Ok((login, proved))
+        });
+        // A gateway that repeats a request with a new authenticator means the same session.
+        let session = [A::ACCT_MULTI_SESSION_ID, A::ACCT_SESSION_ID].map(|kind| request.packet.text(kind));
+        let session = session.into_iter().flatten().find(|session| !session.is_empty());
+        let admitted = proved.and_then(|(login, proved)| {
+            let name = session.map_or_else(|| draw_name(random), str::to_owned);
+            Ok((self.admit(now, random, request, &login, Some(&name))?, login, proved))
+        });
+        match admitted {
+            Ok((class, login, proved)) => {
+                let success = self.success(request, &login, class, method.name(), false);
+                answer::accept(now, request, &success, |accept| proved.answer(accept))
             }
             Err(why) => {
-                conversation.refusal = Some(why);
-                conversation.eap.provide(None, random)
+                let challenge = draw(random);
+                answer::reject(request, Some(name), why, method.name(), |reject| {
+                    proof.refusal(reject, challenge)
+                })
             }
         }
     }
 
-    /// EAP has succeeded: last checks before the Access-Accept.
-    fn admit<'a>(
+    /// The password was proved: last checks before the Access-Accept. Gives the Class that joins the session's
+    /// accounting to it. `use_as` names the use of a one-time credential, where this is a new one.
+    pub(super) fn admit(
         &self,
         now: Now,
+        random: &mut Random<'_>,
         request: &Request<'_>,
-        conversation: &'a Conversation,
-    ) -> Result<&'a Login, Reject> {
-        let login = match (&conversation.login, conversation.refusal) {
-            (Some(login), None) => login,
-            (_, why) => return Err(why.unwrap_or(Reject::EapFailed)),
-        };
+        login: &Login,
+        use_as: Option<&str>,
+    ) -> Result<[u8; 16], Reject> {
         if login.expires_at.is_some_and(|end| end <= now.unix) {
             return Err(Reject::Expired);
         }
-        let session = request.packet.text(A::ACCT_MULTI_SESSION_ID).filter(|session| !session.is_empty());
-        self.directory.consume(now.unix, login, session.unwrap_or(&conversation.name))?;
-        Ok(login)
+        let class = draw(random);
+        let session = Admitted {
+            client: request.client,
+            address: request.source,
+            class,
+            mac: station(request.packet),
+            packet: request.packet,
+        };
+        self.sessions.admit(now, login, &session)?;
+        let used = use_as.map_or(Ok(()), |session| self.directory.consume(now.unix, login, session));
+        used.inspect_err(|_| self.sessions.withdraw(&class))?;
+        Ok(class)
     }
 
-    fn challenge(
+    pub(super) fn success<'a>(
         &self,
-        now: Now,
-        random: &mut Random<'_>,
         request: &Request<'_>,
-        packet: &[u8],
-        conversation: Conversation,
-    ) -> Result<Answer, BuildError> {
-        let state: State = draw(random);
-        let octets = Builder::reply(Code::ACCESS_CHALLENGE, request.packet)
-            .attribute(A::STATE, &state)
-            .eap(packet)
-            .finish(request.secret)?;
-        self.waiting().put(now.monotonic, state, conversation);
-        Ok(Answer { octets, settled: false })
+        login: &'a Login,
+        class: [u8; 16],
+        method: &'static str,
+        resumed: bool,
+    ) -> Success<'a> {
+        let chargeable =
+            answer::asks_for_identity(request).then(|| self.directory.chargeable_identity(login.subscriber));
+        Success { login, class, method, resumed, chargeable }
     }
-
-    fn waiting(&self) -> MutexGuard<'_, Sessions<Conversation>> {
-        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-fn accept(
-    now: Now,
-    random: &mut Random<'_>,
-    request: &Request<'_>,
-    success: &[u8],
-    msk: &Msk,
-    login: &Login,
-) -> Result<Answer, BuildError> {
-    let remaining = login.expires_at.map(|end| end.saturating_sub(now.unix));
-    let mut accept = Builder::reply(Code::ACCESS_ACCEPT, request.packet)
-        .eap(success)
-        // The access point derives the air's keys from it.
-        .mppe_keys(msk.expose(), draw(random), request.secret)
-        // RFC 2865 §5.1: what accounting shall call the user; the outer identity is anonymous.
-        .text(A::USER_NAME, &login.username)
-        .attribute(A::CLASS, &draw::<16>(random));
-    if let Some(secs) = remaining {
-        // Never past the credential's end; without Termination-Action the session is over then (RFC 3580 §3.17).
-        accept = accept.integer(A::SESSION_TIMEOUT, u32::try_from(secs).unwrap_or(u32::MAX));
-    }
-    let octets = accept.finish(request.secret)?;
-    log::accepted(request.client, station(request.packet), login, remaining);
-    Ok(Answer { octets, settled: true })
-}
-
-/// The access point learns that it is no, the operator's log learns why.
-fn reject(
-    request: &Request<'_>,
-    failure: &[u8],
-    claimed: Option<&str>,
-    why: Reject,
-    detail: &str,
-) -> Result<Answer, BuildError> {
-    // Before the tunnel stands there is only the outer identity.
-    let claimed = claimed.or_else(|| request.packet.text(A::USER_NAME));
-    log::refused(request.client, station(request.packet), claimed, why, detail);
-    let octets = Builder::reply(Code::ACCESS_REJECT, request.packet).eap(failure).finish(request.secret)?;
-    Ok(Answer { octets, settled: false })
 }
 
 /// An Access-Reject, with EAP-Failure where the request is of EAP, and the reason in the log.
 pub fn refuse(request: &Request<'_>, why: Reject, detail: &str) -> Result<Answer, BuildError> {
-    match join_eap(request.packet) {
-        Some(response) => reject(request, &failure(&response), None, why, detail),
-        None => reject(request, &[], None, why, detail),
-    }
+    let failure = join_eap(request.packet).map(|response| failure(&response));
+    answer::reject(request, None, why, detail, |reject| match failure {
+        Some(failure) => reject.eap(&failure),
+        None => reject,
+    })
 }
 
 /// EAP-Failure for this response, with its identifier (RFC 3748 §4.2).
-fn failure(response: &[u8]) -> [u8; 4] {
+pub(super) fn failure(response: &[u8]) -> [u8; 4] {
     [4, response.get(1).copied().unwrap_or(0), 0, 4]
 }
 
 /// Where and from which station it comes.
-fn asked<'a>(request: &Request<'a>) -> Asked<'a> {
-    // RFC 3580 §3.20: the access point's address, a colon, the network's name.
+pub(super) fn asked<'a>(request: &Request<'a>) -> Asked<'a> {
     let called = request.packet.text(A::CALLED_STATION_ID);
-    let ssid = called.and_then(|called| called.rsplit_once(':')).map(|(_, ssid)| ssid);
-    Asked { mac: station(request.packet), client: request.client, ssid }
+    Asked { mac: station(request.packet), client: request.client, ssid: called.and_then(ssid) }
+}
+
+/// The network's name in a Called-Station-Id: the access point's address in whatever notation, a colon, the name
+/// (RFC 3580 §3.20). Both may have colons of their own.
+fn ssid(called: &str) -> Option<&str> {
+    const WRITTEN: [usize; 3] = [17, 14, 12];
+    let after_address = WRITTEN.into_iter().find_map(|length| {
+        let (address, rest) = called.split_at_checked(length)?;
+        let rest = rest.strip_prefix(':')?;
+        address.parse::<Mac>().is_ok().then_some(rest)
+    });
+    after_address.filter(|ssid| !ssid.is_empty())
 }
 
 /// The station's address, as the access point tells it (RFC 3580 §3.21), in any notation.
-fn station(packet: &Packet<'_>) -> Option<Mac> {
+pub(super) fn station(packet: &Packet<'_>) -> Option<Mac> {
     packet.text(A::CALLING_STATION_ID).and_then(|text| text.parse().ok())
 }
 
-fn draw<const N: usize>(random: &mut Random<'_>) -> [u8; N] {
+pub(super) fn draw<const N: usize>(random: &mut Random<'_>) -> [u8; N] {
     let mut octets = [0; N];
     random(&mut octets);
     octets
+}
+
+/// Names a session that the access point does not name.
+pub(super) fn draw_name(random: &mut Random<'_>) -> String {
+    data_encoding::HEXLOWER.encode(&draw::<16>(random))
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! What the operator reads about a login. Passwords never come here; names that the directory does not know are
 //! masked, because a phone that tries EAP-SIM puts its IMSI into the identity.
 
-use provisioning::identity::Mac;
-
-use super::directory::{Login, Reject};
+use super::{
+    directory::{Login, Reject},
+    engine::{Request, station},
+};
 
 /// Digits in a row that may be an IMSI, IMEI or telephone number.
 const NUMBER: usize = 9;
@@ -11,12 +12,20 @@ const NUMBER: usize = 9;
 const MAX_SHOWN: usize = 128;
 
 /// A station is on.
-pub(super) fn accepted(nas: &str, mac: Option<Mac>, login: &Login, session_secs: Option<u64>) {
+pub(super) fn accepted(
+    request: &Request<'_>,
+    login: &Login,
+    method: &'static str,
+    resumed: bool,
+    session_secs: Option<u32>,
+) {
     tracing::info!(
         event = "login-accepted",
         username = login.username,
-        mac = mac.map(tracing::field::display),
-        nas,
+        mac = station(request.packet).map(tracing::field::display),
+        nas = request.client,
+        method,
+        resumed,
         session_secs,
         one_time = login.one_time,
     );
@@ -24,14 +33,14 @@ pub(super) fn accepted(nas: &str, mac: Option<Mac>, login: &Login, session_secs:
 
 /// A station is refused. `claimed` is the identity it gave, inner where it came that far; `detail` tells more than
 /// the stable code.
-pub(super) fn refused(nas: &str, mac: Option<Mac>, claimed: Option<&str>, why: Reject, detail: &str) {
+pub(super) fn refused(request: &Request<'_>, claimed: Option<&str>, why: Reject, detail: &str) {
     let username = claimed.map(masked);
     tracing::warn!(
         event = "login-refused",
         reason = why.code(),
         username = username.as_deref(),
-        mac = mac.map(tracing::field::display),
-        nas,
+        mac = station(request.packet).map(tracing::field::display),
+        nas = request.client,
         detail,
     );
 }

@@ -4,11 +4,14 @@
 //! [`sessions`], asks the [`directory`] who the peer is, and builds the answer. Pure: time and random octets come
 //! in as arguments; sockets and clock are in [`crate::server`].
 
+mod answer;
+mod conversation;
 pub mod directory;
 pub mod engine;
 pub mod guard;
 mod log;
 pub mod method;
+mod plain;
 pub mod policy;
 pub mod sessions;
 

@@ -76,7 +76,7 @@ pub(super) fn issue(options: &Issue, out: &mut dyn Write) -> Result<()> {
         source: None,
     };
     let credential = installation.authority(now)?.issue(now, &request, &mut system_random)?;
-    let ca = fs::canonicalize(&installation.settings.radius.ca)?;
+    let ca = fs::canonicalize(&installation.settings.tls.ca)?;
     let issued = Issued {
         username: &credential.username,
         // Its purpose: whoever ran the command hands it to the device.

@@ -25,7 +25,7 @@ impl Installation {
     }
 
     pub(super) fn authority(&self, now: u64) -> Result<Authority> {
-        let ca = &self.settings.radius.ca;
+        let ca = &self.settings.tls.ca;
         let terms = self.settings.terms().with_context(|| format!("CA certificate {}", ca.display()))?;
         Ok(Authority::new(Arc::clone(&self.keys), self.store.clone(), terms, now)?)
     }

@@ -4,10 +4,12 @@ use std::{io, net::SocketAddr, sync::Arc};
 
 use anyhow::{Context as _, Result};
 use clap::Args;
+use eap::server::{Early, Method};
 use nix::sys::{
     prctl,
     resource::{Resource, setrlimit},
 };
+use provisioning::message::OuterMethod;
 use sd_notify::NotifyState;
 use tokio::{
     net::TcpListener,
@@ -17,6 +19,8 @@ use tokio::{
 
 use super::{Config, installation::Installation, log};
 use crate::{
+    aaa::directory::Unlimited,
+    config::{EarlyIdentity, Settings},
     gateway::Prover,
     portal::{self, Portal},
     server::{clock::Clock, radius},
@@ -49,6 +53,7 @@ pub(super) fn run(options: &Options) -> Result<()> {
         store: store.clone(),
         keys: Arc::clone(keys),
         directory: authority.clone(),
+        sessions: Arc::new(Unlimited),
         feed: prover.clone(),
         endings: None,
         clock,
@@ -56,8 +61,15 @@ pub(super) fn run(options: &Options) -> Result<()> {
     let radius_settings = radius::Settings {
         listen: settings.radius.listen,
         accounting_listen: settings.radius.accounting_listen,
-        certificate: settings.radius.certificate.clone(),
-        key: settings.radius.key.clone(),
+        stations: radius::Terms {
+            tls: settings.tls.clone(),
+            // What devices are told to use.
+            default_method: match settings.credential.outer {
+                OuterMethod::Peap => Method::Peap,
+                OuterMethod::Ttls => Method::Ttls,
+            },
+            early: early(settings),
+        },
         radsec: None,
     };
     let tls = portal::tls::load(&settings.portal.certificate, &settings.portal.key)
@@ -68,17 +80,30 @@ pub(super) fn run(options: &Options) -> Result<()> {
     let radius = tokio.block_on(async {
         // Both before READY, so that a stop that comes at once is a clean one.
         let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let mut hangup = signal(SignalKind::hangup())?;
         let listener = listen(settings.portal.listen).await?;
         let radius = radius::spawn(&radius_settings, parts).context("the AAA cannot start")?;
         tracing::info!(event = "portal-ready", address = %listener.local_addr()?, name = settings.portal.name);
         notify(&[NotifyState::Ready]);
-        portal::serve(listener, tls, portal, stop(&mut terminate, &mut interrupt)).await;
+        tokio::select! {
+            () = portal::serve(listener, tls, portal, stop(&mut terminate, &mut interrupt)) => {}
+            () = reload(&mut hangup, &radius) => {}
+        }
         anyhow::Ok(radius)
     })?;
     // Accounting that was received is written before this returns.
     radius.stop();
     tracing::info!(event = "stopped");
     Ok(())
+}
+
+/// Whose PEAP login is a round shorter: the outer identity that devices get tells them from others.
+fn early(settings: &Settings) -> Early {
+    match settings.radius.early_identity {
+        EarlyIdentity::Never => Early::Never,
+        EarlyIdentity::Issued => Early::Outer(settings.anonymous_identity()),
+        EarlyIdentity::Always => Early::Always,
+    }
 }
 
 /// A crash must not leave keys and identifiers in a file; nor may another process of this user read them.
@@ -103,6 +128,15 @@ async fn stop(terminate: &mut Signal, interrupt: &mut Signal) {
     }
     tracing::info!(event = "stopping");
     notify(&[NotifyState::Stopping]);
+}
+
+/// SIGHUP: what has changed is looked for at once. Never ends.
+async fn reload(hangup: &mut Signal, radius: &radius::Running) {
+    while hangup.recv().await.is_some() {
+        tracing::info!(event = "reload");
+        radius.reload();
+    }
+    std::future::pending().await
 }
 
 /// Does nothing where no service manager asked for it.

@@ -19,6 +19,8 @@ pub(super) struct Fragment {
     #[serde(default)]
     pub radius: Radius,
     #[serde(default)]
+    pub tls: Tls,
+    #[serde(default)]
     pub proof: Proof,
     #[serde(default)]
     pub credential: Credential,
@@ -40,11 +42,28 @@ pub(super) struct Portal {
 pub(super) struct Radius {
     pub listen: SocketAddr,
     pub accounting_listen: SocketAddr,
+    pub early_identity: EarlyIdentity,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum EarlyIdentity {
+    Never,
+    Issued,
+    Always,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(super) struct Tls {
     pub certificate: PathBuf,
     pub key: PathBuf,
+    pub chain: Option<PathBuf>,
     /// Else `aaa.REALM`.
     pub server_name: Option<String>,
     pub ca: PathBuf,
+    pub resumption_secs: u32,
+    pub resumption_sessions: u32,
 }
 
 #[derive(Debug, Deserialize)]
@@ -107,13 +126,20 @@ impl Default for Portal {
 
 impl Default for Radius {
     fn default() -> Self {
+        Self { listen: any(1812), accounting_listen: any(1813), early_identity: EarlyIdentity::Issued }
+    }
+}
+
+impl Default for Tls {
+    fn default() -> Self {
         Self {
-            listen: any(1812),
-            accounting_listen: any(1813),
             certificate: "tls/aaa.pem".into(),
             key: "tls/aaa.key".into(),
+            chain: None,
             server_name: None,
             ca: "tls/ca.pem".into(),
+            resumption_secs: 28_800,
+            resumption_sessions: 32_768,
         }
     }
 }

@@ -13,6 +13,7 @@ use std::{
     fs, io,
     net::SocketAddr,
     path::{Path, PathBuf},
+    time::Duration,
 };
 
 use provisioning::message::{EapSettings, InnerMethod, OuterMethod, Policy};
@@ -37,6 +38,8 @@ pub struct Settings {
     pub portal: PortalSettings,
     /// RADIUS.
     pub radius: RadiusSettings,
+    /// The AAA's certificate, and TLS in EAP.
+    pub tls: TlsSettings,
     /// What proves a device.
     pub proof: ProofSettings,
     /// What is issued.
@@ -65,14 +68,45 @@ pub struct RadiusSettings {
     pub listen: SocketAddr,
     /// Where Accounting-Requests come in.
     pub accounting_listen: SocketAddr,
-    /// Certificate chain that the AAA shows to stations, PEM, leaf first.
+    /// Whose PEAP login is a round shorter.
+    pub early_identity: EarlyIdentity,
+}
+
+/// Whether the first words inside PEAP go out together with the server's TLS Finished.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum EarlyIdentity {
+    /// In a packet of their own.
+    Never,
+    /// Together, where the outer identity is the one that the portal gives to devices.
+    Issued,
+    /// Together.
+    Always,
+}
+
+/// Table `[tls]`.
+#[derive(Debug, Clone)]
+pub struct TlsSettings {
+    /// Certificate that the AAA shows to stations, PEM; leaf first, what follows is sent as it stands.
     pub certificate: PathBuf,
     /// Its private key, PEM.
     pub key: PathBuf,
+    /// Certificates to be sent after those, PEM.
+    pub chain: Option<PathBuf>,
+    /// Which sessions may be resumed.
+    pub resumption: Resumption,
     /// DNS name in that certificate; stations refuse any other.
     pub server_name: String,
     /// Certificate authority that stations are told to trust, PEM.
     pub ca: PathBuf,
+}
+
+/// TLS sessions that are kept for a quick return.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Resumption {
+    /// From the full login on; zero: none is kept.
+    pub lifetime: Duration,
+    /// At most.
+    pub sessions: usize,
 }
 
 /// Table `[credential]`.
@@ -112,6 +146,11 @@ impl Settings {
         self.data_dir.join("portal-aaa.db")
     }
 
+    /// Outer identity of devices (RFC 7542 §2.4): says where to go, not who.
+    pub fn anonymous_identity(&self) -> String {
+        format!("anonymous@{}", self.realm)
+    }
+
     /// Key file.
     pub fn keys(&self) -> PathBuf {
         self.data_dir.join("keys.toml")
@@ -126,10 +165,9 @@ impl Settings {
             eap: EapSettings {
                 outer: self.credential.outer,
                 inner: self.credential.inner,
-                // RFC 7542 §2.4: the outer identity says where to go, not who.
-                anonymous_identity: format!("anonymous@{}", self.realm),
-                server_name: self.radius.server_name.clone(),
-                ca_pem: fs::read_to_string(&self.radius.ca)?,
+                anonymous_identity: self.anonymous_identity(),
+                server_name: self.tls.server_name.clone(),
+                ca_pem: fs::read_to_string(&self.tls.ca)?,
             },
             policy: self.policy.clone(),
         })

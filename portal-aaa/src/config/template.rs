@@ -58,8 +58,17 @@ name = "{portal_name}"
 listen = "{radius}"
 # Address and port of Accounting-Requests, of access points and of packet gateways, UDP. Default "0.0.0.0:1813".
 accounting_listen = "{accounting}"
-# Certificate chain (leaf first) and private key that stations see inside EAP, PEM, relative to data_dir.
-# Defaults "tls/aaa.pem" and "tls/aaa.key".
+# PEAP on TLS 1.2: whether the server's first words inside the tunnel go out together with the end of the handshake,
+# which makes a login one round shorter. wpa_supplicant takes it so; others may not. "issued" (default): for those
+# whose outer identity is the one that the portal gives to devices. "always", "never".
+early_identity = "issued"
+
+
+# The certificate that stations see inside EAP. A changed file is taken over within a second, and on SIGHUP; one that
+# cannot be used is named in the log, and the last good one stays.
+[tls]
+# Certificate and private key, PEM, ECDSA or RSA, relative to data_dir. Leaf first; what follows it in the file is sent
+# as it stands, a root too. Text around the PEM blocks does no harm. Defaults "tls/aaa.pem" and "tls/aaa.key".
 certificate = "tls/aaa.pem"
 key = "tls/aaa.key"
 # The name in that certificate. It goes with every credential and stations refuse a server of another name: after a
@@ -68,6 +77,13 @@ server_name = "{aaa_name}"
 # The authority that signed it, PEM, relative to data_dir; goes with every credential like the name.
 # Default "tls/ca.pem".
 ca = "tls/ca.pem"
+# Further certificates to be sent after those of `certificate`, PEM, relative to data_dir. Default none.
+#chain = "tls/intermediate.pem"
+# Seconds from a full login in which a station may come back by its TLS session, without password check but with all
+# others (end, revocation, station, place). 0 keeps no session; at most 604800. Default 28800.
+resumption_secs = 28800
+# Most sessions that are kept, half a kilobyte each; the oldest goes first. 0 to 1048576, default 32768.
+resumption_sessions = 32768
 
 
 # Why a device is believed to have the SIM that it claims.
@@ -93,7 +109,8 @@ lifetime = "device"
 # "unbound": good for any card; needed where devices use random addresses.
 mac = "permanent"
 # What devices are told to log on with, the EAP method and the one inside its tunnel: "peap" with "mschapv2" (default)
-# or "gtc"; "ttls" with "pap" or "mschapv2". The AAA answers all of them whatever stands here.
+# or "gtc"; "ttls" with "pap" or "mschapv2". The AAA answers all of them whatever stands here, and `outer` first:
+# another outer method takes a round more.
 outer = "peap"
 inner = "mschapv2"
 

@@ -41,7 +41,7 @@ fn the_template_says_the_defaults() {
     let default = Settings::parse(&least, Path::new("/etc/x")).unwrap();
     assert_eq!(format!("{written:?}"), format!("{default:?}"));
     assert_eq!(written.database(), Path::new("/etc/x/portal-aaa.db"));
-    assert_eq!(written.radius.ca, Path::new("/etc/x/tls/ca.pem"));
+    assert_eq!(written.tls.ca, Path::new("/etc/x/tls/ca.pem"));
 }
 
 #[test]

@@ -1,11 +1,14 @@
 //! From what stands in the file to what can be worked with; every problem is named, not only the first.
 
-use std::path::{Path, PathBuf};
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
 
 use provisioning::message::{InnerMethod, OuterMethod, Policy};
 
 use super::{
-    CredentialSettings, PortalSettings, RadiusSettings, Settings,
+    CredentialSettings, EarlyIdentity, PortalSettings, RadiusSettings, Resumption, Settings, TlsSettings,
     diagnostic::Misfit,
     fragment::{self, Fragment},
 };
@@ -18,6 +21,10 @@ use crate::{
 const MAX_REALM: usize = 253 - token::OPAQUE - 1;
 /// A subscriber's session should not be believed for longer without a word of its gateway.
 const MAX_SILENCE_SECS: u64 = 86_400;
+/// RFC 8446 §4.6.1: no ticket is good for longer than a week.
+const MAX_RESUMPTION_SECS: u32 = 604_800;
+/// Half a kilobyte each.
+const MAX_RESUMPTION_SESSIONS: u32 = 1_048_576;
 /// What one message to a device can hold.
 const MAX_NETWORKS: usize = provisioning::xml::MAX_NETWORKS;
 /// IEEE 802.11 §9.4.2.2.
@@ -37,8 +44,8 @@ pub(super) fn settings(fragment: Fragment, base: &Path) -> Result<Settings, Vec<
         );
     }
     let portal_name = fragment.portal.name.unwrap_or_else(|| format!("portal.{realm}"));
-    let server_name = fragment.radius.server_name.unwrap_or_else(|| format!("aaa.{realm}"));
-    for (key, value) in [("portal.name", &portal_name), ("radius.server_name", &server_name)] {
+    let server_name = fragment.tls.server_name.unwrap_or_else(|| format!("aaa.{realm}"));
+    for (key, value) in [("portal.name", &portal_name), ("tls.server_name", &server_name)] {
         if let Err(message) = name(value) {
             unfit(key, message.to_owned());
         }
@@ -52,6 +59,12 @@ pub(super) fn settings(fragment: Fragment, base: &Path) -> Result<Settings, Vec<
             "proof.prefixes",
             "mode trusted-prefix needs at least one network, else no device is served".to_owned(),
         );
+    }
+    if fragment.tls.resumption_secs > MAX_RESUMPTION_SECS {
+        unfit("tls.resumption_secs", format!("must be 0 to {MAX_RESUMPTION_SECS} seconds"));
+    }
+    if fragment.tls.resumption_sessions > MAX_RESUMPTION_SESSIONS {
+        unfit("tls.resumption_sessions", format!("must be 0 to {MAX_RESUMPTION_SESSIONS}"));
     }
     if !(1..=MAX_SILENCE_SECS).contains(&fragment.proof.max_silence_secs) {
         unfit("proof.max_silence_secs", format!("must be 1 to {MAX_SILENCE_SECS} seconds"));
@@ -78,10 +91,22 @@ pub(super) fn settings(fragment: Fragment, base: &Path) -> Result<Settings, Vec<
         radius: RadiusSettings {
             listen,
             accounting_listen,
-            certificate: data_dir.join(fragment.radius.certificate),
-            key: data_dir.join(fragment.radius.key),
+            early_identity: match fragment.radius.early_identity {
+                fragment::EarlyIdentity::Never => EarlyIdentity::Never,
+                fragment::EarlyIdentity::Issued => EarlyIdentity::Issued,
+                fragment::EarlyIdentity::Always => EarlyIdentity::Always,
+            },
+        },
+        tls: TlsSettings {
+            certificate: data_dir.join(fragment.tls.certificate),
+            key: data_dir.join(fragment.tls.key),
+            chain: fragment.tls.chain.map(|chain| data_dir.join(chain)),
             server_name,
-            ca: data_dir.join(fragment.radius.ca),
+            ca: data_dir.join(fragment.tls.ca),
+            resumption: Resumption {
+                lifetime: Duration::from_secs(u64::from(fragment.tls.resumption_secs)),
+                sessions: usize::try_from(fragment.tls.resumption_sessions).unwrap_or(usize::MAX),
+            },
         },
         proof: ProofSettings {
             mode: match fragment.proof.mode {

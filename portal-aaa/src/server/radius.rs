@@ -7,17 +7,16 @@
 use std::{
     io,
     net::{SocketAddr, UdpSocket},
-    path::PathBuf,
     sync::{Arc, atomic::Ordering, mpsc},
     thread::{self, JoinHandle},
 };
 
 use tokio::sync::watch;
 
-pub use super::certificate::CertificateError;
+pub use super::certificate::{CertificateError, Terms};
 use super::{
     accounting::{self, Ticket},
-    certificate,
+    certificate::Watch,
     clock::Clock,
     disconnect,
     drops::Drops,
@@ -29,7 +28,10 @@ use super::{
     socket,
 };
 use crate::{
-    aaa::{directory::Directory, engine::Engine},
+    aaa::{
+        directory::{Directory, Sessions},
+        engine::Engine,
+    },
     accounting::{
         ending::Endings,
         feed::GatewayFeed,
@@ -48,10 +50,8 @@ pub struct Settings {
     pub listen: SocketAddr,
     /// Where Accounting-Requests come in. Port 0 takes a free one.
     pub accounting_listen: SocketAddr,
-    /// Certificate chain that the AAA shows to stations, PEM, leaf first.
-    pub certificate: PathBuf,
-    /// Its private key, PEM.
-    pub key: PathBuf,
+    /// What the AAA shows to stations inside EAP.
+    pub stations: Terms,
     /// RADIUS over TLS.
     pub radsec: Option<radsec::Settings>,
 }
@@ -65,6 +65,8 @@ pub struct Parts {
     pub keys: Arc<Keys>,
     /// Who may log on: `credential::Authority`.
     pub directory: Arc<dyn Directory>,
+    /// Counts who is on.
+    pub sessions: Arc<dyn Sessions>,
     /// Where packet gateways' accounting goes: `gateway`'s table.
     pub feed: Arc<dyn GatewayFeed>,
     /// Which sessions must end: `accounting::live`'s table. None: none ever must.
@@ -117,8 +119,8 @@ pub struct Running {
 
 /// Binds both sockets and starts the threads. Returns when requests are being served.
 pub fn spawn(settings: &Settings, parts: Parts) -> Result<Running, StartError> {
-    let eap = certificate::load(&settings.certificate, &settings.key)?;
-    let engine = Engine::new(eap, Arc::clone(&parts.directory));
+    let (certificate, eap) = Watch::start(settings.stations.clone())?;
+    let engine = Engine::new(eap, Arc::clone(&parts.directory), Arc::clone(&parts.sessions));
     let bind = |address| socket::bind(address).map_err(|source| StartError::Listen { address, source });
     let logins = Arc::new(bind(settings.listen)?);
     let reports = Arc::new(bind(settings.accounting_listen)?);
@@ -137,7 +139,7 @@ pub fn spawn(settings: &Settings, parts: Parts) -> Result<Running, StartError> {
         threads: Vec::new(),
         writer: None,
     };
-    running.start("radius-tick", move |shared| shared.housekeeping(&ticks, generation))?;
+    running.start("radius-tick", move |shared| shared.housekeeping(&ticks, generation, certificate))?;
     running.writer = Some(running.spawn("acct-writer", move |shared| write(shared, &jobs))?);
     running.listen("radius-acct", Port::Accounting, &reports)?;
     for _ in 0..net::workers() {
@@ -183,6 +185,14 @@ impl Running {
     /// Packets dropped so far.
     pub fn drops(&self) -> &Drops {
         &self.shared.drops
+    }
+
+    /// Looks at once for what else is looked for once a second: another certificate, other clients.
+    pub fn reload(&self) {
+        // The other end goes only when this does.
+        if let Some(tick) = &self.tick {
+            let _ = tick.send(());
+        }
     }
 
     /// Stops serving and waits until what was received is done.

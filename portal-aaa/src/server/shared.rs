@@ -14,6 +14,7 @@ use ::radius::{Duplicates, Limits};
 use super::{
     accounting::Ticket,
     audit::Audit,
+    certificate::Watch,
     clients::{Clients, Known},
     clock::Clock,
     drops::{Drops, Why},
@@ -96,13 +97,21 @@ impl Shared {
         self.writer.write().unwrap_or_else(PoisonError::into_inner).take();
     }
 
-    /// Once a tick until the other end goes.
-    pub(super) fn housekeeping(&self, ticks: &mpsc::Receiver<()>, mut generation: Option<u64>) {
+    /// Once a tick, and at once when somebody sends, until the other end goes.
+    pub(super) fn housekeeping(
+        &self,
+        ticks: &mpsc::Receiver<()>,
+        mut generation: Option<u64>,
+        mut certificate: Watch,
+    ) {
         for tick in 1u32.. {
-            if ticks.recv_timeout(TICK) != Err(mpsc::RecvTimeoutError::Timeout) {
+            if ticks.recv_timeout(TICK) == Err(mpsc::RecvTimeoutError::Disconnected) {
                 return;
             }
             self.reload(&mut generation);
+            if let Some(eap) = certificate.poll() {
+                self.engine.renew(eap);
+            }
             let now = self.clock.now().monotonic;
             self.engine.expire(now);
             locked(&self.logins).expire(now);

@@ -10,9 +10,13 @@ use std::{
     net::{IpAddr, Ipv4Addr, SocketAddr},
     path::{Path, PathBuf},
     sync::{Arc, Mutex, Once},
+    time::Duration,
 };
 
+use eap::server::{Early, Method};
 use portal_aaa::{
+    aaa::directory::Unlimited,
+    config::{Resumption, TlsSettings},
     credential::{self, Authority, IssueRequest, Keys, Lifetime, MacBinding, Terms, system_random},
     gateway::{ProofMode, ProofSettings, Prover},
     server::{
@@ -111,14 +115,14 @@ impl World {
         let mut settings = Settings {
             listen,
             accounting_listen: listen,
-            certificate: path("aaa.pem"),
-            key: path("aaa.key"),
+            stations: stations(path("aaa.pem"), path("aaa.key")),
             radsec: None,
         };
         let mut parts = Parts {
             store,
             keys: Arc::clone(&keys),
             directory: Arc::<Authority>::clone(&authority),
+            sessions: Arc::new(Unlimited),
             feed: Arc::<Prover>::clone(&prover),
             endings: None,
             clock,
@@ -159,9 +163,31 @@ impl World {
         self.store.put_client(&client).unwrap();
     }
 
+    /// Another authority and another server certificate, over the old files.
+    pub(crate) fn renew_certificates(&self) {
+        certificates(&self.path("ca.pem"), &self.path("aaa.pem"), &self.path("aaa.key"));
+        self.running.reload();
+    }
+
     /// A file of this world.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
+    }
+}
+
+/// The certificate, and sessions that may be resumed.
+fn stations(certificate: PathBuf, key: PathBuf) -> radius::Terms {
+    radius::Terms {
+        tls: TlsSettings {
+            certificate,
+            key,
+            chain: None,
+            server_name: SERVER_NAME.to_owned(),
+            ca: PathBuf::new(),
+            resumption: Resumption { lifetime: Duration::from_secs(60), sessions: 100 },
+        },
+        default_method: Method::Peap,
+        early: Early::Outer("anonymous@operator.example".to_owned()),
     }
 }
 

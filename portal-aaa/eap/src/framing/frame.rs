@@ -45,14 +45,13 @@ impl<'a> Frame<'a> {
         Some(Self { flags, length: Some(u32::from_be_bytes(*length)), data })
     }
 
-    /// The data after the type.
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut octets = vec![self.flags.0];
+    /// Appends the data after the type.
+    pub(crate) fn write(&self, octets: &mut Vec<u8>) {
+        octets.push(self.flags.0);
         if let Some(length) = self.length {
             octets.extend_from_slice(&length.to_be_bytes());
         }
         octets.extend_from_slice(self.data);
-        octets
     }
 }
 
@@ -76,7 +75,9 @@ mod tests {
         #[test]
         fn what_is_read_is_written_alike(octets in proptest::collection::vec(any::<u8>(), 0..32)) {
             if let Some(frame) = Frame::parse(&octets) {
-                prop_assert_eq!(frame.encode(), octets);
+                let mut written = Vec::new();
+                frame.write(&mut written);
+                prop_assert_eq!(written, octets);
             }
         }
     }

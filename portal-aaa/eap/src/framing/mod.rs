@@ -5,16 +5,23 @@
 
 mod frame;
 
+use std::borrow::Cow;
+
+use crate::packet::{Code, Identifier, Type, begin, finish};
+
 pub(crate) use frame::{Flags, Frame};
 
-/// RFC 3748 §3.1: every link carries EAP packets of this length; longer ones are risky on the way through RADIUS.
-const MAX_PACKET: usize = 1020;
+/// What an Ethernet or 802.11 link carries at most; several EAP-Message attributes of RADIUS carry it, too.
+const MAX_PACKET: usize = 1500;
 /// Below this a login would take more rounds than it may; no link is that narrow.
 const MIN_PACKET: usize = 64;
 /// Header, type, flags and length of the first piece.
 const OVERHEAD: usize = 4 + 1 + 1 + 4;
 /// A message that is longer is refused as soon as that is known. A long certificate chain has some 8 kB.
 pub(crate) const MAX_MESSAGE: usize = 16 * 1024;
+
+/// Room that is made for the first piece of a message.
+const MAX_PROMISE: usize = 4 * 1024;
 
 /// Pieces that do not make a message.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -29,13 +36,13 @@ pub(crate) enum FramingError {
 
 /// What a piece meant.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Received {
+pub(crate) enum Received<'a> {
     /// No data: what we sent last has arrived.
     Acknowledgement,
     /// Part of a message; ask for the next part.
     Part,
-    /// A whole message.
-    Message(Vec<u8>),
+    /// A whole message: in one piece as it came, or joined.
+    Message(Cow<'a, [u8]>),
 }
 
 /// Both directions of one conversation.
@@ -71,8 +78,8 @@ impl Framing {
         self.sent < self.outgoing.len()
     }
 
-    /// The next piece, as data after the type; an acknowledgement when nothing is left.
-    pub(crate) fn next_piece(&mut self) -> Vec<u8> {
+    /// A packet with the next piece; an acknowledgement when nothing is left.
+    pub(crate) fn next_packet(&mut self, code: Code, identifier: Identifier, kind: Type) -> Vec<u8> {
         let rest = self.outgoing.get(self.sent..).unwrap_or_default();
         let data = rest.get(..self.piece).unwrap_or(rest);
         let more = data.len() < rest.len();
@@ -80,13 +87,18 @@ impl Framing {
         // some peers take a second one for the start of another message.
         let length = (more && self.sent == 0).then(|| u32::try_from(self.outgoing.len()).unwrap_or(u32::MAX));
         let flags = if more { Flags::MORE } else { 0 } | if length.is_some() { Flags::LENGTH } else { 0 };
-        let octets = Frame { flags: Flags(flags), length, data }.encode();
+        let mut packet = begin(code, identifier, kind, OVERHEAD + data.len());
+        Frame { flags: Flags(flags), length, data }.write(&mut packet);
         self.sent += data.len();
-        octets
+        if !more {
+            self.outgoing = Vec::new();
+            self.sent = 0;
+        }
+        finish(packet)
     }
 
     /// Takes a piece of the other side.
-    pub(crate) fn receive(&mut self, frame: &Frame<'_>) -> Result<Received, FramingError> {
+    pub(crate) fn receive<'a>(&mut self, frame: &Frame<'a>) -> Result<Received<'a>, FramingError> {
         let more = frame.flags.has(Flags::MORE);
         if frame.data.is_empty() && !more && self.incoming.is_empty() {
             return Ok(Received::Acknowledgement);
@@ -105,18 +117,27 @@ impl Framing {
         if length > announced || (!more && length < announced) {
             return Err(FramingError::WrongLength);
         }
+        if !more && self.incoming.is_empty() {
+            self.announced = None;
+            return Ok(Received::Message(Cow::Borrowed(frame.data)));
+        }
+        if self.incoming.is_empty() {
+            // Room for what is announced, but nobody gets much of it for a promise.
+            self.incoming.reserve_exact(announced.min(MAX_PROMISE));
+        }
         self.incoming.extend_from_slice(frame.data);
         if more {
             return Ok(Received::Part);
         }
         self.announced = None;
-        Ok(Received::Message(std::mem::take(&mut self.incoming)))
+        Ok(Received::Message(Cow::Owned(std::mem::take(&mut self.incoming))))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::packet::Packet;
     use proptest::prelude::*;
 
     fn frame(flags: u8, length: Option<u32>, data: &[u8]) -> Frame<'_> {
@@ -127,9 +148,10 @@ mod tests {
     fn carry(from: &mut Framing, to: &mut Framing, message: &[u8]) -> usize {
         from.send(message.to_vec());
         for pieces in 1.. {
-            let octets = from.next_piece();
-            assert!(octets.len() + 5 <= from.piece + OVERHEAD);
-            let piece = Frame::parse(&octets).unwrap();
+            let octets = from.next_packet(Code::REQUEST, Identifier(1), Type::PEAP);
+            assert!(octets.len() <= from.piece + OVERHEAD);
+            let (_, data) = Packet::parse(&octets).unwrap().method().unwrap();
+            let piece = Frame::parse(data).unwrap();
             assert_eq!(piece.length.is_some(), pieces == 1 && from.is_sending(), "length in piece {pieces}");
             match to.receive(&piece).unwrap() {
                 Received::Part => assert!(from.is_sending()),
@@ -146,7 +168,8 @@ mod tests {
     #[test]
     fn pieces_are_no_longer_than_the_link_carries() {
         let message = vec![7; 1100];
-        for (mtu, pieces) in [(1020, 2), (2000, 2), (usize::MAX, 2), (0, 21), (64, 21), (110, 11), (111, 11)]
+        for (mtu, pieces) in
+            [(1020, 2), (1109, 2), (1110, 1), (usize::MAX, 1), (0, 21), (64, 21), (110, 11), (111, 11)]
         {
             assert_eq!(carry(&mut Framing::new(mtu), &mut Framing::new(0), &message), pieces, "{mtu}");
         }
@@ -177,7 +200,7 @@ mod tests {
     fn data_must_wait_for_its_turn() {
         let mut framing = Framing::new(0);
         framing.send(vec![0; 200]);
-        framing.next_piece();
+        framing.next_packet(Code::REQUEST, Identifier(1), Type::PEAP);
         assert_eq!(framing.receive(&frame(0, None, &[])), Ok(Received::Acknowledgement));
         assert_eq!(framing.receive(&frame(0, None, &[1])), Err(FramingError::OutOfTurn));
     }
@@ -186,7 +209,7 @@ mod tests {
     fn a_last_piece_may_be_empty() {
         let mut framing = Framing::new(0);
         assert_eq!(framing.receive(&frame(Flags::MORE, None, &[1])), Ok(Received::Part));
-        assert_eq!(framing.receive(&frame(0, None, &[])), Ok(Received::Message(vec![1])));
+        assert_eq!(framing.receive(&frame(0, None, &[])), Ok(Received::Message(vec![1].into())));
     }
 
     proptest! {

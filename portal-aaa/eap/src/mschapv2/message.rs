@@ -1,6 +1,6 @@
 //! EAP-MSCHAPv2 packets, after the type octet (draft-kamath-pppext-eap-mschapv2-02 §2).
 
-use super::{CHALLENGE, NT_RESPONSE, hex_digit};
+use super::{CHALLENGE, NT_RESPONSE, exchange::hex_digit};
 
 /// First octet.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -11,6 +11,7 @@ impl OpCode {
     const RESPONSE: Self = Self(2);
     const SUCCESS: Self = Self(3);
     const FAILURE: Self = Self(4);
+    const CHANGE_PASSWORD: Self = Self(7);
 }
 
 /// What the peer proves itself with: the value of the Response packet, and of MS-CHAP2-Response (RFC 2548 §2.3.2).
@@ -33,9 +34,14 @@ impl Response {
         Some(Self { peer_challenge: *peer_challenge, nt_response: *nt_response })
     }
 
-    /// Without the flags.
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        [&self.peer_challenge[..], &[0; Self::RESERVED], &self.nt_response[..]].concat()
+    /// The value of a Response packet. Its last octet are the flags, zero.
+    pub(crate) fn value(&self) -> [u8; Self::LEN] {
+        let mut value = [0; Self::LEN];
+        let fields = self.peer_challenge.iter().chain(&[0; Self::RESERVED]).chain(&self.nt_response);
+        for (place, octet) in value.iter_mut().zip(fields) {
+            *place = *octet;
+        }
+        value
     }
 }
 
@@ -54,6 +60,8 @@ pub(crate) enum Message<'a> {
     Success(&'a [u8]),
     /// With text from the server; empty from the peer.
     Failure(&'a [u8]),
+    /// The peer would like another password; nobody here offers that, and what it says is not read.
+    ChangePassword,
 }
 
 impl<'a> Message<'a> {
@@ -61,6 +69,9 @@ impl<'a> Message<'a> {
     pub(crate) fn parse(data: &'a [u8]) -> Option<(Self, u8)> {
         let (&code, rest) = data.split_first()?;
         let code = OpCode(code);
+        if code == OpCode::CHANGE_PASSWORD {
+            return Some((Self::ChangePassword, rest.first().copied().unwrap_or(0)));
+        }
         // §2.3: acknowledgements of the peer are the code alone.
         if rest.is_empty() {
             return match code {
@@ -97,20 +108,37 @@ impl<'a> Message<'a> {
 
     /// The data after the type.
     pub(crate) fn encode(&self, id: u8) -> Vec<u8> {
-        let (code, value, tail) = match self {
-            Self::Challenge { challenge, name } => (OpCode::CHALLENGE, sized(challenge), *name),
-            Self::Response { response, name } => {
-                // The last octet of the value are the flags, zero.
-                (OpCode::RESPONSE, sized(&[response.encode(), vec![0]].concat()), *name)
+        let mut octets = Vec::new();
+        self.write(id, &mut octets);
+        octets
+    }
+
+    /// Appends the data after the type.
+    pub(crate) fn write(&self, id: u8, octets: &mut Vec<u8>) {
+        let response;
+        let (code, value, tail): (_, &[u8], _) = match self {
+            Self::Challenge { challenge, name } => (OpCode::CHALLENGE, challenge, *name),
+            Self::Response { response: fields, name } => {
+                response = fields.value();
+                (OpCode::RESPONSE, &response, *name)
             }
-            Self::Success(text) => (OpCode::SUCCESS, Vec::new(), *text),
-            Self::Failure(text) => (OpCode::FAILURE, Vec::new(), *text),
+            Self::Success(text) => (OpCode::SUCCESS, &[], *text),
+            Self::Failure(text) => (OpCode::FAILURE, &[], *text),
+            Self::ChangePassword => (OpCode::CHANGE_PASSWORD, &[], &[][..]),
         };
+        octets.push(code.0);
         if value.is_empty() && tail.is_empty() {
-            return vec![code.0];
+            return;
         }
-        let length = u16::try_from(4 + value.len() + tail.len()).unwrap_or(u16::MAX).to_be_bytes();
-        [&[code.0, id], &length[..], &value, tail].concat()
+        let sized = usize::from(!value.is_empty());
+        let length = u16::try_from(4 + sized + value.len() + tail.len()).unwrap_or(u16::MAX).to_be_bytes();
+        octets.push(id);
+        octets.extend_from_slice(&length);
+        if !value.is_empty() {
+            octets.push(u8::try_from(value.len()).unwrap_or(u8::MAX));
+        }
+        octets.extend_from_slice(value);
+        octets.extend_from_slice(tail);
     }
 }
 
@@ -125,11 +153,6 @@ pub(crate) fn failure_text(challenge: &[u8; CHALLENGE]) -> Vec<u8> {
 pub(crate) fn read_failure(text: &[u8]) -> Option<u32> {
     let text = std::str::from_utf8(text).ok()?;
     text.split(' ').find_map(|word| word.strip_prefix("E="))?.parse().ok()
-}
-
-fn sized(value: &[u8]) -> Vec<u8> {
-    let size = u8::try_from(value.len()).unwrap_or(u8::MAX);
-    [&[size], value].concat()
 }
 
 #[cfg(test)]

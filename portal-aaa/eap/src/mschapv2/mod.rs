@@ -1,147 +1,87 @@
-//! MS-CHAP-V2 arithmetic (RFC 2759 §8) and the keys that follow from it (RFC 3079 §3).
+//! CHAP, MS-CHAP and MS-CHAP-V2: proofs of a password (RFC 1994 §4.1, RFC 2433 §8, RFC 2759 §8), and the keys that
+//! follow from the last one (RFC 3079 §3).
 //!
-//! MD4, SHA-1 and DES are the protocol's; it is safe only inside the TLS tunnel, where alone it is used. Called by
-//! EAP-MSCHAPv2 in PEAP and by MS-CHAP-V2 in TTLS, on both sides.
+//! MD4, MD5, SHA-1 and DES are the protocols'; they are safe only inside a TLS tunnel, where EAP uses them. RADIUS
+//! without EAP uses the functions of this file for what hotspot gateways send in the open. Each proof has the
+//! verifier's function and the peer's beside it. Comparisons take the same time wherever the difference is.
 
+mod exchange;
 mod keys;
 mod message;
 
-use des::{
-    Des,
-    cipher::{Array, BlockCipherEncrypt, KeyInit},
-};
-use md4::{Digest, Md4};
-use sha1::Sha1;
+use md5::{Digest, Md5};
 use subtle::ConstantTimeEq;
-use zeroize::{Zeroize, Zeroizing};
+use zeroize::Zeroizing;
 
-pub(crate) use keys::session_keys;
+use exchange::challenge_response;
+
+pub(crate) use exchange::{Exchange, PasswordHash, without_domain};
 pub(crate) use message::{Message, Response, failure_text, read_failure};
 
-/// Octets of a challenge, the authenticator's and the peer's.
-pub(crate) const CHALLENGE: usize = 16;
+/// Octets of an MS-CHAP-V2 challenge, the authenticator's and the peer's.
+pub const CHALLENGE: usize = 16;
 /// Octets of the peer's proof.
-pub(crate) const NT_RESPONSE: usize = 24;
-/// RFC 2759 §4: 0 to 256 characters of Unicode.
-const MAX_PASSWORD_UNITS: usize = 256;
+pub const NT_RESPONSE: usize = 24;
+/// Octets of the server's proof: `S=` and 40 digits (RFC 2759 §5).
+pub const AUTHENTICATOR_RESPONSE: usize = 42;
+/// Octets of an MPPE key.
+pub const KEY: usize = 16;
 
-/// `S=` and 40 digits (RFC 2759 §5).
-pub(crate) const AUTHENTICATOR_RESPONSE: usize = 42;
-
-const MAGIC_SERVER: &[u8] = b"Magic server to client signing constant";
-const MAGIC_PAD: &[u8] = b"Pad to make it do more than one iteration";
-
-/// MD4 of the password in UTF-16: as good as the password.
-pub(crate) struct PasswordHash(Zeroizing<[u8; 16]>);
-
-impl PasswordHash {
-    /// RFC 2759 §8.3 NtPasswordHash. `None` where no such password can be typed: not UTF-8, or too long.
-    pub(crate) fn of(password: &[u8]) -> Option<Self> {
-        let mut units = Zeroizing::new(Vec::with_capacity(2 * password.len()));
-        for unit in std::str::from_utf8(password).ok()?.encode_utf16() {
-            units.extend_from_slice(&unit.to_le_bytes());
-        }
-        if units.len() > 2 * MAX_PASSWORD_UNITS {
-            return None;
-        }
-        Some(Self(Zeroizing::new(Md4::digest(&*units).into())))
-    }
-
-    /// RFC 2759 §8.4 HashNtPasswordHash.
-    fn hash(&self) -> Zeroizing<[u8; 16]> {
-        Zeroizing::new(Md4::digest(*self.0).into())
-    }
+/// What the server does with a proof that is right.
+pub struct Mschapv2Success {
+    /// The server's own proof, `S=` and upper-case digits, for MS-CHAP2-Success (RFC 2548 §2.3.3).
+    pub authenticator_response: [u8; AUTHENTICATOR_RESPONSE],
+    /// For MS-MPPE-Send-Key: what the server, or the gateway in its place, sends with (RFC 3079 §3.3).
+    pub send_key: Zeroizing<[u8; KEY]>,
+    /// For MS-MPPE-Recv-Key: what it receives with.
+    pub recv_key: Zeroizing<[u8; KEY]>,
 }
 
-/// What both sides know of one exchange.
-#[derive(Clone, Copy)]
-pub(crate) struct Exchange<'a> {
-    pub(crate) authenticator_challenge: &'a [u8; CHALLENGE],
-    pub(crate) peer_challenge: &'a [u8; CHALLENGE],
-    /// As the peer wrote it in its response.
-    pub(crate) user: &'a [u8],
+/// Is it the MS-CHAP-V2 proof of somebody who knows the password? `user` as in User-Name: the proof may have been
+/// made without its domain, as RFC 2759 §4 says, or with it, as some peers do.
+pub fn verify_mschapv2(
+    password: &[u8],
+    user: &[u8],
+    authenticator_challenge: &[u8; CHALLENGE],
+    peer_challenge: &[u8; CHALLENGE],
+    nt_response: &[u8; NT_RESPONSE],
+) -> Option<Mschapv2Success> {
+    let exchange = Exchange { authenticator_challenge, peer_challenge };
+    let proof = exchange.verify(&PasswordHash::of(password)?, user, user, nt_response)?;
+    let [recv_key, send_key] = proof.session_keys();
+    Some(Mschapv2Success { authenticator_response: proof.authenticator_response(), send_key, recv_key })
 }
 
-impl Exchange<'_> {
-    /// RFC 2759 §8.1 GenerateNTResponse: the peer's proof.
-    pub(crate) fn nt_response(&self, password: &PasswordHash) -> [u8; NT_RESPONSE] {
-        challenge_response(&self.challenge_hash(), &password.0)
-    }
-
-    /// Is it the proof of somebody who knows the password? Constant time.
-    pub(crate) fn proves(&self, password: &PasswordHash, nt_response: &[u8; NT_RESPONSE]) -> bool {
-        self.nt_response(password).ct_eq(nt_response).into()
-    }
-
-    /// RFC 2759 §8.7 GenerateAuthenticatorResponse: the server's proof, `S=` and hexadecimal digits.
-    pub(crate) fn authenticator_response(
-        &self,
-        password: &PasswordHash,
-        nt_response: &[u8; NT_RESPONSE],
-    ) -> [u8; AUTHENTICATOR_RESPONSE] {
-        let digest =
-            Sha1::new().chain_update(*password.hash()).chain_update(nt_response).chain_update(MAGIC_SERVER);
-        let digest = Sha1::new()
-            .chain_update(digest.finalize())
-            .chain_update(self.challenge_hash())
-            .chain_update(MAGIC_PAD)
-            .finalize();
-        let mut text = [0; AUTHENTICATOR_RESPONSE];
-        let digits = digest.iter().flat_map(|octet| [octet >> 4, octet & 0xF]).map(hex_digit);
-        for (place, octet) in text.iter_mut().zip([b'S', b'='].into_iter().chain(digits)) {
-            *place = octet;
-        }
-        text
-    }
-
-    /// RFC 2759 §8.2 ChallengeHash. The user name goes in without a domain (§4: "DOMAIN\user").
-    fn challenge_hash(&self) -> [u8; 8] {
-        let user = self.user.splitn(2, |&octet| octet == b'\\').last().unwrap_or_default();
-        let digest = Sha1::new()
-            .chain_update(self.peer_challenge)
-            .chain_update(self.authenticator_challenge)
-            .chain_update(user)
-            .finalize();
-        let mut hash = [0; 8];
-        for (place, octet) in hash.iter_mut().zip(digest) {
-            *place = octet;
-        }
-        hash
-    }
+/// The peer's proof, and the one that it may expect of the server. `None` where no such password can be typed.
+pub fn respond_mschapv2(
+    password: &[u8],
+    user: &[u8],
+    authenticator_challenge: &[u8; CHALLENGE],
+    peer_challenge: &[u8; CHALLENGE],
+) -> Option<([u8; NT_RESPONSE], [u8; AUTHENTICATOR_RESPONSE])> {
+    let exchange = Exchange { authenticator_challenge, peer_challenge };
+    let proof = exchange.prove(&PasswordHash::of(password)?, without_domain(user));
+    Some((proof.nt_response, proof.authenticator_response()))
 }
 
-/// Upper case, as RFC 2759 §5 wants it.
-pub(crate) fn hex_digit(nibble: u8) -> u8 {
-    if nibble < 10 { b'0' + nibble } else { b'A' + nibble - 10 }
+/// Is it the MS-CHAP proof (RFC 2433 §A.5) of somebody who knows the password?
+pub fn verify_mschap(password: &[u8], challenge: &[u8; 8], nt_response: &[u8; NT_RESPONSE]) -> bool {
+    respond_mschap(password, challenge).is_some_and(|proof| proof.ct_eq(nt_response).into())
 }
 
-/// RFC 2759 §8.5 ChallengeResponse: the challenge under three DES keys cut from the hash.
-fn challenge_response(challenge: &[u8; 8], hash: &[u8; 16]) -> [u8; NT_RESPONSE] {
-    let mut padded = Zeroizing::new([0; 21]);
-    for (place, octet) in padded.iter_mut().zip(hash) {
-        *place = *octet;
-    }
-    let mut response = [0; NT_RESPONSE];
-    let (keys, _) = padded.as_chunks::<7>();
-    let (blocks, _) = response.as_chunks_mut::<8>();
-    for (key, place) in keys.iter().zip(blocks) {
-        let mut key = des_key(key);
-        let mut block = Array::from(*challenge);
-        Des::new(&Array::from(key)).encrypt_block(&mut block);
-        key.zeroize();
-        *place = block.into();
-    }
-    response
+/// The peer's MS-CHAP proof. `None` where no such password can be typed.
+pub fn respond_mschap(password: &[u8], challenge: &[u8; 8]) -> Option<[u8; NT_RESPONSE]> {
+    PasswordHash::of(password).map(|hash| challenge_response(challenge, &hash))
 }
 
-/// Seven octets spread over eight, the lowest bit of each left to the parity that DES does not look at.
-fn des_key(key: &[u8; 7]) -> [u8; 8] {
-    let bits = key.iter().fold(0_u64, |bits, octet| bits << 8 | u64::from(*octet));
-    let mut place = 56;
-    [0_u8; 8].map(|_| {
-        place -= 7;
-        ((bits >> place & 0x7F) as u8) << 1
-    })
+/// Is it the CHAP proof (RFC 1994 §4.1) of somebody who knows the password?
+pub fn verify_chap(ident: u8, password: &[u8], challenge: &[u8], response: &[u8; 16]) -> bool {
+    respond_chap(ident, password, challenge).ct_eq(response).into()
+}
+
+/// The peer's CHAP proof.
+pub fn respond_chap(ident: u8, password: &[u8], challenge: &[u8]) -> [u8; 16] {
+    Md5::new().chain_update([ident]).chain_update(password).chain_update(challenge).finalize().into()
 }
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! RFC 2759 §9.2, step by step.
+//! The examples of RFC 2759 §9.2 and RFC 3079 §3.5.3, step by step; RFC 1994 and RFC 2433 by their own words.
 
 use super::*;
 use crate::tests::Vectors;
@@ -6,43 +6,79 @@ use crate::tests::Vectors;
 #[test]
 fn rfc_2759_9_2() {
     let vectors = Vectors::read(include_str!("../../vectors/rfc2759.txt"));
-    let authenticator_challenge = vectors.get("AuthenticatorChallenge").try_into().unwrap();
-    let peer_challenge = vectors.get("PeerChallenge").try_into().unwrap();
-    let user = vectors.get("UserName");
-    let exchange = Exchange {
-        authenticator_challenge: &authenticator_challenge,
-        peer_challenge: &peer_challenge,
-        user: &user,
-    };
-    assert_eq!(exchange.challenge_hash().to_vec(), vectors.get("Challenge"));
+    let authenticator_challenge = vectors.array("AuthenticatorChallenge");
+    let peer_challenge = vectors.array("PeerChallenge");
+    let (user, password) = (vectors.get("UserName"), vectors.get("Password"));
+    let exchange =
+        Exchange { authenticator_challenge: &authenticator_challenge, peer_challenge: &peer_challenge };
+    assert_eq!(exchange.challenge_hash(&user).to_vec(), vectors.get("Challenge"));
 
-    let password = PasswordHash::of(&vectors.get("Password")).unwrap();
-    assert_eq!(password.0.to_vec(), vectors.get("PasswordHash"));
-    assert_eq!(password.hash().to_vec(), vectors.get("PasswordHashHash"));
+    let hash = PasswordHash::of(&password).unwrap();
+    assert_eq!(hash.octets(), vectors.get("PasswordHash"));
+    assert_eq!(hash.hash().to_vec(), vectors.get("PasswordHashHash"));
 
-    let nt_response = exchange.nt_response(&password);
+    let (nt_response, expected) =
+        respond_mschapv2(&password, &user, &authenticator_challenge, &peer_challenge).unwrap();
     assert_eq!(nt_response.to_vec(), vectors.get("NT-Response"));
-    assert!(exchange.proves(&password, &nt_response));
+    assert_eq!(expected.to_vec(), vectors.get("AuthenticatorResponse"));
+    let verify = |user: &[u8], password: &[u8], nt_response: &[u8; 24]| {
+        verify_mschapv2(password, user, &authenticator_challenge, &peer_challenge, nt_response)
+    };
+    for user in [&user[..], b"BIGCO\\User"] {
+        assert_eq!(verify(user, &password, &nt_response).unwrap().authenticator_response, expected);
+    }
     let mut wrong = nt_response;
     wrong[23] ^= 1;
-    assert!(!exchange.proves(&password, &wrong));
-    let text = exchange.authenticator_response(&password, &nt_response);
-    assert_eq!(text.to_vec(), vectors.get("AuthenticatorResponse"));
+    assert!(verify(&user, &password, &wrong).is_none());
+    assert!(verify(b"user", &password, &nt_response).is_none());
+    assert!(verify(&user, b"clientpass", &nt_response).is_none());
+    assert!(verify(&user, b"\xFF", &nt_response).is_none());
+}
 
-    let with_domain = Exchange { user: b"BIGCO\\User", ..exchange };
-    assert!(with_domain.proves(&password, &nt_response));
+/// §9.3: DES keys with their parity, from a hash; here as what they encrypt to.
+#[test]
+fn rfc_3079_3_5_3() {
+    let vectors = Vectors::read(include_str!("../../vectors/rfc3079.txt"));
+    let hash = PasswordHash::of(&vectors.get("Password")).unwrap();
+    assert_eq!(hash.octets(), vectors.get("PasswordHash"));
+    assert_eq!(hash.hash().to_vec(), vectors.get("PasswordHashHash"));
+    let nt_response = vectors.array("NT-Response");
+    assert_eq!(keys::master_key(&hash.hash(), &nt_response).to_vec(), vectors.get("MasterKey"));
+    let [_, server_sends] = keys::session_keys(&hash.hash(), &nt_response);
+    assert_eq!(server_sends.to_vec(), vectors.get("SendStartKey128"));
+    // The server's sense of the same keys.
+    let vectors = Vectors::read(include_str!("../../vectors/rfc2759.txt"));
+    let success = verify_mschapv2(
+        b"clientPass",
+        b"User",
+        &vectors.array("AuthenticatorChallenge"),
+        &vectors.array("PeerChallenge"),
+        &nt_response,
+    );
+    let success = success.unwrap();
+    assert_eq!(success.send_key, server_sends);
+    assert_ne!(success.recv_key, server_sends);
 }
 
 #[test]
-fn passwords_that_cannot_be_typed_have_no_hash() {
-    assert!(PasswordHash::of(&[0xFF]).is_none());
-    assert!(PasswordHash::of(&[b'a'; 257]).is_none());
-    assert!(PasswordHash::of(&[b'a'; 256]).is_some());
-    assert!(PasswordHash::of("pässwörd €".as_bytes()).is_some());
+fn rfc_2433_a_5_and_b_2() {
+    let vectors = Vectors::read(include_str!("../../vectors/rfc2433.txt"));
+    let (password, challenge) = (vectors.get("Password"), vectors.array("Challenge"));
+    assert_eq!(PasswordHash::of(&password).unwrap().octets(), vectors.get("NtPasswordHash"));
+    let nt_response = respond_mschap(&password, &challenge).unwrap();
+    assert_eq!(nt_response.to_vec(), vectors.get("NtChallengeResponse"));
+    assert!(verify_mschap(&password, &challenge, &nt_response));
+    assert!(!verify_mschap(b"mypw", &challenge, &nt_response));
+    assert!(!verify_mschap(&password, &[0; 8], &nt_response));
+    assert!(!verify_mschap(b"\xFF", &challenge, &nt_response));
 }
 
 #[test]
-fn des_keys_leave_the_parity_bit_out() {
-    assert_eq!(des_key(&[0xFF; 7]), [0xFE; 8]);
-    assert_eq!(des_key(&[0x80, 0, 0, 0, 0, 0, 1]), [0x80, 0, 0, 0, 0, 0, 0, 2]);
+fn chap_is_md5_of_three_things() {
+    let response = respond_chap(1, b"secret", b"challenge");
+    assert_eq!(response, <[u8; 16]>::from(Md5::digest(b"\x01secretchallenge")));
+    assert!(verify_chap(1, b"secret", b"challenge", &response));
+    assert!(!verify_chap(2, b"secret", b"challenge", &response));
+    assert!(!verify_chap(1, b"Secret", b"challenge", &response));
+    assert!(!verify_chap(1, b"secret", b"challenges", &response));
 }

@@ -76,8 +76,8 @@ impl CryptoBinding {
     }
 }
 
-/// Keys that follow from tunnel and inner method.
-pub(crate) struct CompoundKeys(Zeroizing<Vec<u8>>);
+/// Keys that follow from tunnel and inner method: IPMK, then CMK.
+pub(crate) struct CompoundKeys(Zeroizing<[u8; IPMK + CMK]>);
 
 impl CompoundKeys {
     /// `tunnel`: key material of the TLS exporter, 60 octets or more. `inner`: key of the inner method, empty if it
@@ -88,12 +88,22 @@ impl CompoundKeys {
             *place = *octet;
         }
         let temp_key = tunnel.get(..TEMP_KEY).unwrap_or(tunnel);
-        Self(prf_plus(temp_key, &[COMPOUND_LABEL, &*padded], IPMK + CMK))
+        Self(prf_plus(temp_key, &[COMPOUND_LABEL, &*padded]))
+    }
+
+    /// Of a session that is resumed, where there is no inner method: the tunnel key itself.
+    pub(crate) fn of_tunnel(tunnel: &[u8]) -> Self {
+        let mut keys = Zeroizing::new([0; IPMK + CMK]);
+        for (place, octet) in keys.iter_mut().zip(tunnel) {
+            *place = *octet;
+        }
+        Self(keys)
     }
 
     /// The session key that takes the tunnel's place once the binding is proved: the first half of 128 octets.
     pub(crate) fn msk(&self) -> Option<Msk> {
-        Msk::cut(&prf_plus(self.0.get(..IPMK)?, &[SESSION_LABEL], 2 * Msk::LEN))
+        // The other half of the 128 octets would be for an EMSK, which MS-PEAP does not have.
+        Msk::cut(&*prf_plus::<{ Msk::LEN }>(self.0.get(..IPMK)?, &[SESSION_LABEL, &[]]))
     }
 
     /// Compound MAC: over the TLV, its MAC zero, and the octet of the outer type.
@@ -105,19 +115,17 @@ impl CompoundKeys {
 }
 
 /// MS-PEAP §3.1.5.5.2.1 PRF+: T1 = HMAC(key, seed ‖ 01 00 00), Tn = HMAC(key, Tn-1 ‖ seed ‖ n 00 00).
-fn prf_plus(key: &[u8], seed: &[&[u8]], length: usize) -> Zeroizing<Vec<u8>> {
-    let mut output = Zeroizing::new(Vec::with_capacity(length + MAC));
+fn prf_plus<const N: usize>(key: &[u8], seed: &[&[u8]; 2]) -> Zeroizing<[u8; N]> {
+    let [first, second] = *seed;
+    let mut output = Zeroizing::new([0; N]);
     let mut block = Zeroizing::new([0; MAC]);
-    for counter in 1..=u8::MAX {
+    for (counter, places) in (1..=u8::MAX).zip(output.chunks_mut(MAC)) {
         let previous: &[u8] = if counter == 1 { &[] } else { &*block };
-        let parts: Vec<&[u8]> = [previous].into_iter().chain(seed.iter().copied()).collect();
-        *block = hmac_sha1(key, &[&parts[..], &[&[counter, 0, 0]]].concat());
-        output.extend_from_slice(&*block);
-        if output.len() >= length {
-            break;
+        *block = hmac_sha1(key, &[previous, first, second, &[counter, 0, 0]]);
+        for (place, octet) in places.iter_mut().zip(&*block) {
+            *place = *octet;
         }
     }
-    output.truncate(length);
     output
 }
 
@@ -138,9 +146,8 @@ mod tests {
     fn prf_plus_is_the_written_rule() {
         let t1 = hmac_sha1(b"key", &[b"seed\x01\0\0"]);
         let t2 = hmac_sha1(b"key", &[&t1, b"seed\x02\0\0"]);
-        assert_eq!(*prf_plus(b"key", &[b"se", b"ed"], 30), [&t1[..], &t2[..10]].concat());
-        assert_eq!(*prf_plus(b"key", &[b"seed"], 20), t1);
-        assert_eq!(prf_plus(b"key", &[b"seed"], 128).len(), 128);
+        assert_eq!(prf_plus::<30>(b"key", &[b"se", b"ed"])[..], [&t1[..], &t2[..10]].concat());
+        assert_eq!(*prf_plus::<20>(b"key", &[b"seed", b""]), t1);
     }
 
     #[test]
@@ -166,6 +173,9 @@ mod tests {
             assert!(!binding.is_genuine(&other, Subtype::RESPONSE));
             assert_ne!(other.msk(), keys.msk());
         }
+        let resumed = CompoundKeys::of_tunnel(&[1; 128]);
+        assert_eq!(*resumed.0, [1; 60]);
+        assert!(!binding.is_genuine(&resumed, Subtype::RESPONSE));
         // A method without a key counts as zeros.
         assert_eq!(CompoundKeys::derive(&[1; 60], &[]).msk(), CompoundKeys::derive(&[1; 60], &[0; 32]).msk());
     }

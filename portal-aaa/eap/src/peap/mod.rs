@@ -20,13 +20,15 @@ pub(crate) struct Inner<'a> {
 
 impl<'a> Inner<'a> {
     /// Reads what came out of the tunnel: type and data without a header, but the whole packet where it carries TLVs
-    /// (draft-kamath-pppext-peapv0 §1.1). `code` tells which direction it came from.
+    /// (draft-kamath-pppext-peapv0 §1.1). `code` tells which direction it came from. Some servers ask for the identity
+    /// with a header, too.
     pub(crate) fn parse(octets: &'a [u8], code: Code) -> Option<Self> {
         if let Ok(packet) = Packet::parse(octets)
             && packet.code == code
-            && let Some((Type::TLV, data)) = packet.method()
+            && let Some((kind @ (Type::TLV | Type::IDENTITY), data)) = packet.method()
+            && (kind == Type::TLV || code == Code::REQUEST)
         {
-            return Some(Self { kind: Type::TLV, data });
+            return Some(Self { kind, data });
         }
         let (&kind, data) = octets.split_first()?;
         Some(Self { kind: Type(kind), data })
@@ -58,6 +60,9 @@ mod tests {
         assert_eq!(Inner::parse(&octets, Code::REQUEST), Some(tlvs));
         assert_eq!(Inner::parse(&octets, Code::RESPONSE).map(|inner| inner.kind), Some(Type(1)));
         assert_eq!(Inner::parse(&[], Code::REQUEST), None);
+        let asked = Some(Inner { kind: Type::IDENTITY, data: &[] });
+        assert_eq!(Inner::parse(&[1, 9, 0, 5, 1], Code::REQUEST), asked);
+        assert_eq!(Inner::parse(&[1], Code::REQUEST), asked);
     }
 
     proptest! {

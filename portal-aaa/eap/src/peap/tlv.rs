@@ -28,6 +28,9 @@ pub(crate) struct Tlvs {
 }
 
 impl Tlvs {
+    /// Octets of both together.
+    pub(crate) const LEN: usize = 66;
+
     /// Reads the data of an EAP packet of type 33. `None`: broken.
     pub(crate) fn parse(mut data: &[u8]) -> Option<Self> {
         let mut tlvs = Self::default();
@@ -49,9 +52,8 @@ impl Tlvs {
         Some(tlvs)
     }
 
-    /// Writes result, then crypto-binding.
-    pub(crate) fn encode(&self) -> Vec<u8> {
-        let mut octets = Vec::new();
+    /// Appends result, then crypto-binding.
+    pub(crate) fn write(&self, octets: &mut Vec<u8>) {
         if let Some(Outcome(result)) = self.result {
             for field in [MANDATORY | RESULT, 2, result] {
                 octets.extend_from_slice(&field.to_be_bytes());
@@ -60,7 +62,6 @@ impl Tlvs {
         if let Some(binding) = &self.binding {
             octets.extend_from_slice(binding.octets());
         }
-        octets
     }
 }
 
@@ -90,8 +91,9 @@ mod tests {
             octets[0] = 0;
             let binding = CryptoBinding::new(octets.try_into().unwrap());
             let tlvs = Tlvs { result: Some(Outcome(result)), binding: Some(binding), unknown_mandatory: false };
-            let octets = tlvs.encode();
-            prop_assert_eq!(Tlvs::parse(&octets), Some(tlvs));
+            let mut octets = Vec::new();
+            tlvs.write(&mut octets);
+            prop_assert_eq!((Tlvs::parse(&octets), octets.len()), (Some(tlvs), Tlvs::LEN));
             for cut in (1..6).chain(7..octets.len()) {
                 prop_assert_eq!(Tlvs::parse(&octets[..cut]), None);
             }

@@ -2,6 +2,7 @@
 //!
 //! It trusts one set of authorities and one server name, never asks a person, and speaks the method it was told.
 
+mod eap;
 mod inside;
 mod mschapv2;
 mod peap;
@@ -15,45 +16,18 @@ use std::sync::Arc;
 use rustls::pki_types::ServerName;
 use zeroize::Zeroizing;
 
-use crate::{Msk, packet::Type};
+use crate::Msk;
+
+pub use crate::LoginMethod as Method;
 
 pub use reason::Reason;
 pub use session::Session;
 
-/// Outer and inner method.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Method {
-    /// PEAPv0 with EAP-MSCHAPv2.
-    PeapMschapv2,
-    /// PEAPv0 with EAP-GTC.
-    PeapGtc,
-    /// TTLS with the password as an attribute.
-    TtlsPap,
-    /// TTLS with MS-CHAP-V2 attributes.
-    TtlsMschapv2,
-}
-
-impl Method {
-    fn outer(self) -> Type {
-        match self {
-            Self::PeapMschapv2 | Self::PeapGtc => Type::PEAP,
-            Self::TtlsPap | Self::TtlsMschapv2 => Type::TTLS,
-        }
-    }
-
-    /// What it answers a proposal inside PEAP with.
-    fn inner(self) -> Type {
-        match self {
-            Self::PeapGtc => Type::GTC,
-            Self::PeapMschapv2 | Self::TtlsPap | Self::TtlsMschapv2 => Type::MSCHAPV2,
-        }
-    }
-}
-
 /// A credential and whom to show it to. Shared by all conversations with it.
 #[derive(Clone)]
 pub struct Config {
-    /// Authorities and versions; make it with [`crate::tls::client_config`].
+    /// Authorities and versions; make it with [`crate::tls::client_config`], and with [`crate::tls::resuming`] where
+    /// sessions are to be resumed.
     pub tls: Arc<rustls::ClientConfig>,
     /// The name that the server's certificate must have.
     pub server_name: ServerName<'static>,
@@ -78,7 +52,12 @@ pub enum Step {
     /// Send this EAP-Response.
     Send(Vec<u8>),
     /// Logged in.
-    Success(Msk),
+    Success {
+        /// Session keys, the same as the access point gets.
+        msk: Msk,
+        /// A session was resumed; there was no phase 2.
+        resumed: bool,
+    },
     /// Refused, by either side. The conversation is over.
     Failure(Reason),
     /// Nothing; the packet was not for this conversation.

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
 
 use super::{Config, Reason};
 use crate::{
     Random,
-    key::Secret,
     mschapv2::{
-        AUTHENTICATOR_RESPONSE, CHALLENGE, Exchange, Message, PasswordHash, Response, read_failure,
-        session_keys,
+        AUTHENTICATOR_RESPONSE, CHALLENGE, Exchange, KEY, Message, PasswordHash, Response, read_failure,
+        without_domain,
     },
 };
 
@@ -21,7 +21,7 @@ const AUTHENTICATION_FAILURE: u32 = 691;
 pub(super) struct Mschapv2 {
     config: Arc<Config>,
     /// The server's proof to come, and the key that it unlocks.
-    expected: Option<([u8; AUTHENTICATOR_RESPONSE], Secret)>,
+    expected: Option<([u8; AUTHENTICATOR_RESPONSE], Zeroizing<[u8; 2 * KEY]>)>,
     proved: bool,
     refusal: Option<Reason>,
 }
@@ -47,7 +47,7 @@ impl Mschapv2 {
                 self.refusal = Some(if wrong { Reason::WrongPassword } else { Reason::Refused });
                 Ok(Message::Failure(&[]).encode(id))
             }
-            (Message::Response { .. }, _) => Err(Reason::ProtocolError),
+            (Message::Response { .. } | Message::ChangePassword, _) => Err(Reason::ProtocolError),
         }
     }
 
@@ -59,17 +59,12 @@ impl Mschapv2 {
     ) -> Result<Response, Reason> {
         let mut peer_challenge = [0; CHALLENGE];
         random(&mut peer_challenge);
-        let exchange = Exchange {
-            authenticator_challenge: challenge,
-            peer_challenge: &peer_challenge,
-            user: self.config.identity.as_bytes(),
-        };
+        let exchange = Exchange { authenticator_challenge: challenge, peer_challenge: &peer_challenge };
         // A password that MS-CHAP-V2 cannot take is as wrong as any other.
         let hash = PasswordHash::of(self.config.password.as_bytes()).ok_or(Reason::WrongPassword)?;
-        let nt_response = exchange.nt_response(&hash);
-        let proof = exchange.authenticator_response(&hash, &nt_response);
-        self.expected = Some((proof, session_keys(&hash, &nt_response)));
-        Ok(Response { peer_challenge, nt_response })
+        let proof = exchange.prove(&hash, without_domain(self.config.identity.as_bytes()));
+        self.expected = Some((proof.authenticator_response(), proof.session_key()));
+        Ok(Response { peer_challenge, nt_response: proof.nt_response })
     }
 
     /// The server's proof (RFC 2759 §8.8); text may follow it.
@@ -80,9 +75,9 @@ impl Mschapv2 {
         if self.proved { Ok(()) } else { Err(Reason::UnprovenServer) }
     }
 
-    /// Key of the method, once the server has proved itself.
-    pub(super) fn key(&self) -> Option<&[u8]> {
-        self.expected.as_ref().filter(|_| self.proved).map(|(_, key)| &key[..])
+    /// Key of the method, nothing before the server has proved itself.
+    pub(super) fn key(&self) -> &[u8] {
+        self.expected.as_ref().filter(|_| self.proved).map_or(&[], |(_, key)| &key[..])
     }
 
     /// What the server had against us.

@@ -2,24 +2,24 @@
 
 use std::sync::Arc;
 
-use zeroize::Zeroizing;
-
-use super::{Config, Reason, inside::Inside, mschapv2::Mschapv2};
+use super::{
+    Config, Reason,
+    eap::InnerEap,
+    inside::{Established, Inside},
+};
 use crate::{
     Msk, Random,
     key::Secret,
     packet::{Code, Identifier, Type},
     peap::{CompoundKeys, CryptoBinding, Inner, Outcome, Subtype, Tlvs},
-    tls::Exports,
 };
 
 /// Phase 2 of one login.
 pub(super) struct Peap {
     config: Arc<Config>,
-    mschapv2: Mschapv2,
+    method: InnerEap,
     tunnel_key: Secret,
-    /// A password went out by GTC: all that this method knows of success.
-    told: bool,
+    resumed: bool,
     msk: Option<Msk>,
     failed: Option<Reason>,
 }
@@ -28,15 +28,15 @@ impl Peap {
     pub(super) fn new(config: &Arc<Config>) -> Self {
         Self {
             config: Arc::clone(config),
-            mschapv2: Mschapv2::new(config),
+            method: InnerEap::new(config),
             tunnel_key: Secret::default(),
-            told: false,
+            resumed: false,
             msk: None,
             failed: None,
         }
     }
 
-    fn result(&mut self, data: &[u8]) -> Result<Vec<u8>, Reason> {
+    fn result(&mut self, data: &[u8]) -> Result<Secret, Reason> {
         let tlvs = Tlvs::parse(data).ok_or(Reason::ProtocolError)?;
         let answer = match self.judge(&tlvs) {
             Ok(binding) => Tlvs { result: Some(Outcome::SUCCESS), binding, ..Tlvs::default() },
@@ -45,22 +45,30 @@ impl Peap {
                 Tlvs { result: Some(Outcome::FAILURE), ..Tlvs::default() }
             }
         };
-        Ok(answer.encode())
+        let mut octets = Vec::with_capacity(Tlvs::LEN);
+        answer.write(&mut octets);
+        Ok(octets.into())
     }
 
     /// Is it over, and well? Gives the answer to the binding.
     fn judge(&mut self, tlvs: &Tlvs) -> Result<Option<CryptoBinding>, Reason> {
         if tlvs.result != Some(Outcome::SUCCESS) {
-            return Err(self.mschapv2.refusal().unwrap_or(Reason::Refused));
+            return Err(self.method.refusal().unwrap_or(Reason::Refused));
         }
-        if !self.told && self.mschapv2.key().is_none() {
+        // MS-PEAP §3.1.5.5.2.2: where a session is resumed and no method has begun, the tunnel's keys are all.
+        let resumed = self.resumed && !self.method.has_begun();
+        if !resumed && !self.method.is_content() {
             return Err(Reason::ProtocolError);
         }
         let Some(binding) = &tlvs.binding else {
             self.msk = Msk::cut(&self.tunnel_key);
             return if self.config.require_binding { Err(Reason::CryptoBindingMismatch) } else { Ok(None) };
         };
-        let keys = CompoundKeys::derive(&self.tunnel_key, self.mschapv2.key().unwrap_or_default());
+        let keys = if resumed {
+            CompoundKeys::of_tunnel(&self.tunnel_key)
+        } else {
+            CompoundKeys::derive(&self.tunnel_key, self.method.key())
+        };
         if !binding.is_genuine(&keys, Subtype::REQUEST) {
             return Err(Reason::CryptoBindingMismatch);
         }
@@ -70,8 +78,9 @@ impl Peap {
 }
 
 impl Inside for Peap {
-    fn established(&mut self, exports: Exports, _: &mut Random<'_>) -> Option<Secret> {
-        self.tunnel_key = exports.keys;
+    fn established(&mut self, tunnel: Established<'_>, _: &mut Random<'_>) -> Option<Secret> {
+        self.tunnel_key = tunnel.keys;
+        self.resumed = tunnel.resumed;
         None
     }
 
@@ -82,18 +91,10 @@ impl Inside for Peap {
         random: &mut Random<'_>,
     ) -> Result<Secret, Reason> {
         let inner = Inner::parse(words, Code::REQUEST).ok_or(Reason::ProtocolError)?;
-        let wanted = self.config.method.inner();
         let (kind, data) = match inner.kind {
-            Type::IDENTITY => (inner.kind, self.config.identity.as_bytes().to_vec()),
             Type::TLV => (inner.kind, self.result(inner.data)?),
-            kind if kind != wanted => (Type::NAK, vec![wanted.0]),
-            Type::GTC => {
-                self.told = true;
-                (inner.kind, self.config.password.as_bytes().to_vec())
-            }
-            _ => (inner.kind, self.mschapv2.answer(inner.data, random)?),
+            kind => self.method.answer(kind, inner.data, random)?,
         };
-        let data = Zeroizing::new(data);
         Ok(Inner { kind, data: &data }.encode(Code::RESPONSE, identifier).into())
     }
 
@@ -102,6 +103,6 @@ impl Inside for Peap {
     }
 
     fn reason(&self) -> Reason {
-        self.failed.or(self.mschapv2.refusal()).unwrap_or(Reason::Refused)
+        self.failed.or(self.method.refusal()).unwrap_or(Reason::Refused)
     }
 }

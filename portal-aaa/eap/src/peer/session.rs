@@ -43,17 +43,16 @@ impl Session {
 
     fn request(&mut self, identifier: Identifier, kind: Type, data: &[u8], random: &mut Random<'_>) -> Step {
         let wanted = self.config.method.outer();
-        let (kind, data) = match kind {
-            Type::IDENTITY => (kind, self.config.outer_identity.as_bytes().to_vec()),
+        let response = match kind {
+            Type::IDENTITY => packet::response(identifier, kind, self.config.outer_identity.as_bytes()),
             // RFC 3748 §5.2: to be shown to the user, and answered.
-            Type::NOTIFICATION => (kind, Vec::new()),
+            Type::NOTIFICATION => packet::response(identifier, kind, &[]),
             kind if kind == wanted => match self.method.process(data, identifier, random) {
-                Ok(data) => (kind, data),
+                Ok(response) => response,
                 Err(reason) => return self.end(reason),
             },
-            _ => (Type::NAK, vec![wanted.0]),
+            _ => packet::response(identifier, Type::NAK, &[wanted.0]),
         };
-        let response = packet::response(identifier, kind, &data);
         self.last = Some((identifier, response.clone()));
         Step::Send(response)
     }
@@ -63,7 +62,7 @@ impl Session {
         match self.method.msk() {
             Some(msk) => {
                 self.ended = true;
-                Step::Success(msk)
+                Step::Success { msk, resumed: self.method.is_resumed() }
             }
             None => Step::Ignore,
         }

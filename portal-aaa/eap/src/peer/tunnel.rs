@@ -2,12 +2,17 @@
 
 use std::sync::Arc;
 
-use super::{Config, Reason, inside::Inside, peap::Peap, ttls::Ttls};
+use super::{
+    Config, Reason,
+    inside::{Established, Inside},
+    peap::Peap,
+    ttls::Ttls,
+};
 use crate::{
     Msk, Random,
     framing::{Flags, Frame, Framing, Received},
     key::Secret,
-    packet::{Identifier, Type},
+    packet::{Code, Identifier, Type},
     tls::Engine,
 };
 
@@ -41,7 +46,7 @@ impl Tunnel {
         }
     }
 
-    /// Takes the data of a request and gives that of the response.
+    /// Takes the data of a request and gives the response, a whole packet.
     pub(super) fn process(
         &mut self,
         data: &[u8],
@@ -51,7 +56,7 @@ impl Tunnel {
         let frame = Frame::parse(data).ok_or(Reason::ProtocolError)?;
         if frame.flags.has(Flags::START) {
             self.start()?;
-            return Ok(self.framing.next_piece());
+            return Ok(self.next_packet(identifier));
         }
         match self.framing.receive(&frame)? {
             Received::Part => {}
@@ -63,7 +68,16 @@ impl Tunnel {
             }
             Received::Message(message) => self.message(&message, identifier, random)?,
         }
-        Ok(self.framing.next_piece())
+        Ok(self.next_packet(identifier))
+    }
+
+    /// A session was resumed.
+    pub(super) fn is_resumed(&self) -> bool {
+        self.engine.as_ref().is_some_and(Engine::is_resumed)
+    }
+
+    fn next_packet(&mut self, identifier: Identifier) -> Vec<u8> {
+        self.framing.next_packet(Code::RESPONSE, identifier, self.config.method.outer())
     }
 
     pub(super) fn msk(&self) -> Option<Msk> {
@@ -106,8 +120,13 @@ impl Tunnel {
         };
         if engine.is_established() && !self.established {
             self.established = true;
-            let exports = engine.exports(self.config.method.outer())?;
-            self.words = self.inside.established(exports, random);
+            let tunnel = Established {
+                keys: engine.keys(self.config.method.outer())?,
+                resumed: engine.is_resumed(),
+                tls13: engine.is_tls13(),
+                challenger: &|challenge: &mut [u8]| engine.challenge(challenge),
+            };
+            self.words = self.inside.established(tunnel, random);
         }
         let mut output = engine.output();
         if !output.is_empty() {

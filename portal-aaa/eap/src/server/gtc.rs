@@ -1,49 +1,29 @@
-//! EAP-GTC inside PEAP: the password as it is (RFC 3748 §5.6).
+//! EAP-GTC inside a tunnel: the password as it is (RFC 3748 §5.6).
 
-use subtle::ConstantTimeEq;
-use zeroize::Zeroizing;
-
-use super::method::{Method, Progress};
-use crate::{
-    Random, Reason,
-    key::Secret,
-    packet::{Identifier, Type},
-};
+use crate::{Reason, key::same_password};
 
 /// What a person would be shown.
-const PROMPT: &[u8] = b"Password: ";
+pub(super) const PROMPT: &[u8] = b"Password: ";
 
-/// One exchange.
-#[derive(Default)]
-pub(super) struct Gtc {
-    claimed: Option<Secret>,
+/// Is it the password?
+pub(super) fn verify(claimed: &[u8], password: Result<&[u8], Reason>) -> Result<(), Reason> {
+    // Who is unknown takes as long as who is wrong.
+    let same = same_password(claimed, password.unwrap_or_default());
+    password?;
+    if same { Ok(()) } else { Err(Reason::WrongPassword) }
 }
 
-impl Method for Gtc {
-    fn kind(&self) -> Type {
-        Type::GTC
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-    fn build_request(&mut self, _: Identifier, _: &mut Random<'_>) -> Result<Vec<u8>, Reason> {
-        Ok(PROMPT.to_vec())
-    }
-
-    fn process(&mut self, data: &[u8], _: &mut Random<'_>) -> Progress {
-        self.claimed = Some(Zeroizing::new(data.to_vec()));
-        Progress::Lookup
-    }
-
-    fn provide(&mut self, password: Option<&[u8]>) -> Progress {
-        Progress::Done(match (self.claimed.take(), password) {
-            (Some(claimed), Some(password)) if claimed.ct_eq(password).into() => Ok(()),
-            (Some(_), Some(_)) => Err(Reason::WrongPassword),
-            (Some(_), None) => Err(Reason::RejectedByDirectory),
-            (None, _) => Err(Reason::ProtocolError),
-        })
-    }
-
-    /// GTC derives no key; crypto-binding takes zeros for it.
-    fn key(&self) -> Option<&[u8]> {
-        None
+    #[test]
+    fn nobody_has_no_password() {
+        assert_eq!(verify(b"secret", Ok(b"secret")), Ok(()));
+        assert_eq!(verify(b"secre", Ok(b"secret")), Err(Reason::WrongPassword));
+        for claimed in [&b""[..], b"secret"] {
+            let refused = Err(Reason::RejectedByDirectory);
+            assert_eq!(verify(claimed, refused.map(|()| &b""[..])), refused);
+        }
     }
 }

@@ -1,6 +1,9 @@
 //! The authenticator: what a RADIUS server runs for each EAP conversation (RFC 4137 §6).
 
+mod account;
+mod claim;
 mod gtc;
+mod inner;
 mod method;
 mod mschapv2;
 mod peap;
@@ -10,16 +13,16 @@ mod tunnel;
 
 use std::sync::Arc;
 
-use crate::{Msk, Reason, packet::Type};
+use crate::{LoginMethod, Methods, Msk, Reason, packet::Type, tls::SessionStore};
 
 pub use session::Session;
 
 /// Outer methods.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Method {
-    /// PEAPv0 with EAP-MSCHAPv2 or EAP-GTC inside (MS-PEAP).
+    /// PEAPv0 with EAP inside (MS-PEAP).
     Peap,
-    /// TTLS with PAP or MS-CHAP-V2 inside (RFC 5281).
+    /// TTLS with attributes, or EAP, inside (RFC 5281).
     Ttls,
 }
 
@@ -45,6 +48,32 @@ pub struct Config {
     pub methods: Vec<Method>,
     /// The server's name in the MSCHAPv2 challenge. No secret, and not checked by peers.
     pub name: String,
+    /// Where sessions wait to be resumed; without it every login is a full one.
+    pub resumption: Option<Arc<SessionStore>>,
+    /// Whether to save a round of PEAP.
+    pub early: Early,
+}
+
+/// When the first words inside PEAP go out together with the server's Finished of TLS 1.2. RFC 5246 allows it, and
+/// wpa_supplicant answers it; whoever does not gets them again, a round later.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub enum Early {
+    /// When the peer has acknowledged the Finished, as most servers do.
+    #[default]
+    Never,
+    /// Always.
+    Always,
+    /// Where the outer identity is this one, in whatever case: peers that are known to be ours.
+    Outer(String),
+}
+
+/// What the caller knows of an identity.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    /// Clear password.
+    pub password: &'a [u8],
+    /// Methods that the account may log in with.
+    pub methods: Methods,
 }
 
 /// What the caller does next.
@@ -52,10 +81,13 @@ pub struct Config {
 pub enum Step {
     /// Send this EAP-Request and wait for the response.
     Send(Vec<u8>),
-    /// Find the clear password of this inner identity and hand it to [`Session::provide`].
+    /// Find out what is known of this inner identity and hand it to [`Session::provide`].
     Lookup {
-        /// As the peer wrote it inside the tunnel.
+        /// As the peer wrote it inside the tunnel, now or in the login that is being resumed.
         identity: String,
+        /// A session of this identity is being resumed, and its full login was by this method. There will be no
+        /// password: may it go on?
+        resumed: Option<LoginMethod>,
     },
     /// Logged in: send EAP-Success with the keys.
     Success {
@@ -65,6 +97,10 @@ pub enum Step {
         msk: Msk,
         /// Inner identity, the one that was proved.
         identity: String,
+        /// How it was proved, now or in the login that was resumed.
+        method: LoginMethod,
+        /// There was no phase 2.
+        resumed: bool,
     },
     /// Refused: send EAP-Failure.
     Failure {

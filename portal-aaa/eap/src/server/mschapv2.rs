@@ -1,114 +1,112 @@
-//! EAP-MSCHAPv2 inside PEAP (draft-kamath-pppext-eap-mschapv2): both sides prove that they know the password.
+//! EAP-MSCHAPv2 inside a tunnel (draft-kamath-pppext-eap-mschapv2): both sides prove that they know the password.
 
-use super::method::{Method, Progress};
+use zeroize::Zeroizing;
+
+use super::method::Progress;
 use crate::{
     Random, Reason,
-    key::Secret,
-    mschapv2::{CHALLENGE, Exchange, Message, PasswordHash, Response, failure_text, session_keys},
-    packet::{Identifier, Type},
+    mschapv2::{
+        AUTHENTICATOR_RESPONSE, CHALLENGE, Exchange, KEY, Message, PasswordHash, Response, failure_text,
+    },
+    packet::Identifier,
 };
 
 /// One exchange.
 pub(super) struct Mschapv2 {
-    name: String,
     challenge: [u8; CHALLENGE],
     phase: Phase,
-    key: Option<Secret>,
+    key: Option<Zeroizing<[u8; 2 * KEY]>>,
 }
 
 enum Phase {
     /// Challenge is out.
     Challenge,
-    /// The proof is here, the password is not.
-    Lookup { response: Response, name: Vec<u8> },
     /// Our proof is out.
-    Success { text: Vec<u8> },
+    Success([u8; AUTHENTICATOR_RESPONSE]),
     /// The error is out.
     Failure(Reason),
 }
 
 impl Mschapv2 {
-    /// `name`: of the server, for the challenge.
-    pub(super) fn new(name: &str) -> Self {
-        Self { name: name.to_owned(), challenge: [0; CHALLENGE], phase: Phase::Challenge, key: None }
+    pub(super) fn new() -> Self {
+        Self { challenge: [0; CHALLENGE], phase: Phase::Challenge, key: None }
     }
 
-    fn verify(
+    /// Appends the next request, after the type. `name`: of the server, for the challenge.
+    pub(super) fn request(
         &mut self,
-        password: Option<&[u8]>,
-        response: &Response,
-        name: &[u8],
-    ) -> Result<Vec<u8>, Reason> {
-        let exchange = Exchange {
-            authenticator_challenge: &self.challenge,
-            peer_challenge: &response.peer_challenge,
-            user: name,
-        };
-        // Who is unknown takes as long as who is wrong.
-        let hash = PasswordHash::of(password.unwrap_or_default());
-        let hash = hash.filter(|hash| exchange.proves(hash, &response.nt_response));
-        let hash = match (password, hash) {
-            (None, _) => return Err(Reason::RejectedByDirectory),
-            (Some(_), None) => return Err(Reason::WrongPassword),
-            (Some(_), Some(hash)) => hash,
-        };
-        self.key = Some(session_keys(&hash, &response.nt_response));
-        Ok([&exchange.authenticator_response(&hash, &response.nt_response)[..], b" M=OK"].concat())
-    }
-}
-
-impl Method for Mschapv2 {
-    fn kind(&self) -> Type {
-        Type::MSCHAPV2
-    }
-
-    fn build_request(&mut self, identifier: Identifier, random: &mut Random<'_>) -> Result<Vec<u8>, Reason> {
+        identifier: Identifier,
+        name: &str,
+        random: &mut Random<'_>,
+        data: &mut Vec<u8>,
+    ) {
         let text;
         let message = match &self.phase {
             Phase::Challenge => {
                 random(&mut self.challenge);
-                Message::Challenge { challenge: self.challenge, name: self.name.as_bytes() }
+                Message::Challenge { challenge: self.challenge, name: name.as_bytes() }
             }
-            Phase::Success { text } => Message::Success(text),
+            Phase::Success(proof) => {
+                text = [&proof[..], b" M=OK"].concat();
+                Message::Success(&text)
+            }
             Phase::Failure(_) => {
                 let mut challenge = [0; CHALLENGE];
                 random(&mut challenge);
                 text = failure_text(&challenge);
                 Message::Failure(&text)
             }
-            Phase::Lookup { .. } => return Err(Reason::ProtocolError),
         };
         // §2.1: MS-CHAPv2-ID need not be the EAP identifier, but all implementations take that.
-        Ok(message.encode(identifier.0))
+        message.write(identifier.0, data);
     }
 
-    fn process(&mut self, data: &[u8], _: &mut Random<'_>) -> Progress {
+    /// Takes a response, after the type, of somebody with this identity.
+    pub(super) fn process(
+        &mut self,
+        data: &[u8],
+        identity: &str,
+        password: Result<&[u8], Reason>,
+    ) -> Progress {
         match (&self.phase, Message::parse(data)) {
             (Phase::Challenge, Some((Message::Response { response, name }, _))) => {
-                self.phase = Phase::Lookup { response, name: name.to_vec() };
-                Progress::Lookup
+                self.phase = match self.verify(password, &response, name, identity.as_bytes()) {
+                    Ok(proof) => Phase::Success(proof),
+                    Err(reason) => Phase::Failure(reason),
+                };
+                Progress::Continue
             }
-            (Phase::Success { .. }, Some((Message::Success(_), _))) => Progress::Done(Ok(())),
-            (Phase::Success { .. }, Some((Message::Failure(_), _))) => {
-                Progress::Done(Err(Reason::PeerRefused))
-            }
-            (Phase::Failure(reason), Some((Message::Failure(_), _))) => Progress::Done(Err(*reason)),
+            (Phase::Success(_), Some((Message::Success(_), _))) => Progress::Done(Ok(())),
+            // A peer that gives up, or that would like another password: nobody offers one here.
+            (
+                Phase::Challenge | Phase::Success(_),
+                Some((Message::Failure(_) | Message::ChangePassword, _)),
+            ) => Progress::Done(Err(Reason::PeerRefused)),
+            // R=0: there is no other try, whatever the peer says to that, another response included.
+            (Phase::Failure(reason), _) => Progress::Done(Err(*reason)),
             _ => Progress::Done(Err(Reason::ProtocolError)),
         }
     }
 
-    fn provide(&mut self, password: Option<&[u8]>) -> Progress {
-        let Phase::Lookup { response, name } = std::mem::replace(&mut self.phase, Phase::Challenge) else {
-            return Progress::Done(Err(Reason::ProtocolError));
-        };
-        self.phase = match self.verify(password, &response, &name) {
-            Ok(text) => Phase::Success { text },
-            Err(reason) => Phase::Failure(reason),
-        };
-        Progress::Continue
+    pub(super) fn key(&self) -> &[u8] {
+        self.key.as_ref().map_or(&[], |key| &key[..])
     }
 
-    fn key(&self) -> Option<&[u8]> {
-        self.key.as_ref().map(|key| &key[..])
+    fn verify(
+        &mut self,
+        password: Result<&[u8], Reason>,
+        response: &Response,
+        name: &[u8],
+        identity: &[u8],
+    ) -> Result<[u8; AUTHENTICATOR_RESPONSE], Reason> {
+        let exchange =
+            Exchange { authenticator_challenge: &self.challenge, peer_challenge: &response.peer_challenge };
+        // Who is unknown takes as long as who is wrong.
+        let hash = PasswordHash::of(password.unwrap_or_default());
+        let proof = hash.and_then(|hash| exchange.verify(&hash, name, identity, &response.nt_response));
+        password?;
+        let proof = proof.ok_or(Reason::WrongPassword)?;
+        self.key = Some(proof.session_key());
+        Ok(proof.authenticator_response())
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! The picture with the same names is in README.md.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use super::{
-    Config, Method as Kind, Step,
+    Config, Early, Known, Method as Kind, Step,
+    account::Account,
     method::{Method, Progress},
     peap::Peap,
     ttls::Ttls,
@@ -13,20 +14,25 @@ use super::{
 };
 use crate::{
     Random, Reason,
-    packet::{self, Code, Identifier, Packet, Type},
+    packet::{self, Code, Identifier, Packet, Type, nak},
 };
 
-/// Requests in a conversation. A login over a link of ordinary width takes about ten, over the narrowest one fifty.
-const MAX_ROUNDS: u16 = 100;
+/// Requests in a conversation. A login takes about ten over a link of ordinary width; the longest message, sixteen
+/// kilobytes, takes three hundred over the narrowest.
+const MAX_ROUNDS: u16 = 400;
 
 /// One conversation with one peer; drop it when a step ended it.
 pub struct Session {
     config: Arc<Config>,
     mtu: usize,
+    /// When it began.
+    now: Duration,
     /// Of the request that waits for its response (RFC 4137 §5.1.2 currentId).
     identifier: Identifier,
     rounds: u16,
     state: State,
+    /// The peer is one that takes the first words inside early.
+    early: bool,
     /// Methods that the peer has been offered.
     proposed: Vec<Kind>,
 }
@@ -49,10 +55,11 @@ enum State {
 
 impl Session {
     /// A conversation that has not begun. `mtu`: octets of an EAP packet that the way to the peer carries, from
-    /// Framed-MTU (RFC 3579 §2.4); more than 1020 is not used.
-    pub fn new(config: Arc<Config>, mtu: usize) -> Self {
+    /// Framed-MTU (RFC 3579 §2.4); more than 1500 is not used. `now`: time since any moment that is the same for all
+    /// conversations.
+    pub fn new(config: Arc<Config>, mtu: usize, now: Duration) -> Self {
         let (identifier, proposed) = (Identifier(0), Vec::new());
-        Self { config, mtu, identifier, rounds: 0, state: State::Initialize, proposed }
+        Self { config, mtu, now, identifier, rounds: 0, state: State::Initialize, early: false, proposed }
     }
 
     /// Begins where the access point left it to us to ask who is there (RFC 3579 §2.1, EAP-Start): sends
@@ -81,29 +88,36 @@ impl Session {
         match (std::mem::replace(&mut self.state, State::End), kind) {
             (State::Initialize | State::Identity, Type::IDENTITY) => {
                 self.identifier = packet.identifier;
+                self.early = match &self.config.early {
+                    Early::Never => false,
+                    Early::Always => true,
+                    Early::Outer(identity) => identity.as_bytes().eq_ignore_ascii_case(data),
+                };
                 let method = self.config.default_method;
                 self.propose_method(method, random)
             }
-            (State::Proposed(_), Type::NAK) => self.nak(data, random),
             // INTEGRITY_CHECK.
             (State::Proposed(method) | State::Method(method), kind)
-                if kind == method.kind() && method.check(data) =>
+                if method.is(kind) && method.check(data) =>
             {
                 self.method_response(method, data, random)
             }
-            // DISCARD: also a Nak to a method that was accepted, and a Notification that nobody asked for.
-            (state, _) => {
-                self.state = state;
-                Step::Ignore
-            }
+            (state, kind) => match nak(kind, data) {
+                Some(wanted) if matches!(state, State::Proposed(_)) => self.nak(&wanted, random),
+                // DISCARD: also a Nak to a method that was accepted, and a Notification that nobody asked for.
+                _ => {
+                    self.state = state;
+                    Step::Ignore
+                }
+            },
         }
     }
 
-    /// Answers [`Step::Lookup`]: the clear password, or `None` where there is no such user or he may not log in.
-    pub fn provide(&mut self, password: Option<&[u8]>, random: &mut Random<'_>) -> Step {
+    /// Answers [`Step::Lookup`]: `None` where there is no such user or he may not log in.
+    pub fn provide(&mut self, known: Option<Known<'_>>, random: &mut Random<'_>) -> Step {
         match std::mem::replace(&mut self.state, State::End) {
             State::Lookup(mut method) => {
-                let progress = method.provide(password);
+                let progress = method.provide(Account::new(known));
                 self.select_action(method, progress, random)
             }
             state => {
@@ -115,17 +129,18 @@ impl Session {
 
     fn propose_method(&mut self, kind: Kind, random: &mut Random<'_>) -> Step {
         self.proposed.push(kind);
+        let (config, mtu, now, early) = (&self.config, self.mtu, self.now, self.early);
         let method: Box<dyn Method> = match kind {
-            Kind::Peap => Box::new(Tunnel::new(&self.config, self.mtu, Peap::new(&self.config))),
-            Kind::Ttls => Box::new(Tunnel::new(&self.config, self.mtu, Ttls::new())),
+            Kind::Peap => Box::new(Tunnel::new(config, mtu, now, early, Peap::new(config))),
+            Kind::Ttls => Box::new(Tunnel::new(config, mtu, now, early, Ttls::new(config))),
         };
         self.method_request(method, State::Proposed, random)
     }
 
     /// RFC 3748 §5.3.1: the peer refuses the proposal and names what it would take, best first.
-    fn nak(&mut self, wanted: &[u8], random: &mut Random<'_>) -> Step {
+    fn nak(&mut self, wanted: &[Type], random: &mut Random<'_>) -> Step {
         let offered = |kind: &Kind| self.config.methods.contains(kind) && !self.proposed.contains(kind);
-        let kind = wanted.iter().filter_map(|wanted| Kind::of(Type(*wanted))).find(offered);
+        let kind = wanted.iter().filter_map(|wanted| Kind::of(*wanted)).find(offered);
         match kind {
             Some(kind) => self.propose_method(kind, random),
             None => self.failure(Reason::NoCommonMethod, None),
@@ -143,10 +158,9 @@ impl Session {
         }
         let identifier = self.identifier.next();
         match method.build_request(identifier, random) {
-            Ok(data) => {
+            Ok(packet) => {
                 self.rounds += 1;
                 self.identifier = identifier;
-                let packet = packet::request(identifier, method.kind(), &data);
                 self.state = state(method);
                 Step::Send(packet)
             }
@@ -165,19 +179,26 @@ impl Session {
         progress: Progress,
         random: &mut Random<'_>,
     ) -> Step {
-        let identity = method.identity().map(str::to_owned);
-        match (progress, identity) {
+        match (progress, method.identity()) {
             (Progress::Continue, _) => self.method_request(method, State::Method, random),
             (Progress::Lookup, Some(identity)) => {
+                let identity = identity.to_owned();
+                let resumed = method.login().filter(|_| method.is_resumed());
                 self.state = State::Lookup(method);
-                Step::Lookup { identity }
+                Step::Lookup { identity, resumed }
             }
-            (Progress::Done(Ok(())), Some(identity)) => match method.key().and_then(crate::Msk::cut) {
-                Some(msk) => Step::Success { packet: packet::success(self.identifier), msk, identity },
-                None => self.failure(Reason::TlsError, Some(&identity)),
+            (Progress::Done(Ok(())), Some(identity)) => match (method.msk(), method.login()) {
+                (Some(msk), Some(login)) => Step::Success {
+                    packet: packet::success(self.identifier),
+                    msk,
+                    identity: identity.to_owned(),
+                    method: login,
+                    resumed: method.is_resumed(),
+                },
+                _ => self.failure(Reason::TlsError, Some(identity)),
             },
-            (Progress::Done(Err(reason)), identity) => self.failure(reason, identity.as_deref()),
-            // A method that asks for the password of nobody, or lets nobody in.
+            (Progress::Done(Err(reason)), identity) => self.failure(reason, identity),
+            // A method that asks about nobody, or lets nobody in.
             (Progress::Lookup | Progress::Done(Ok(())), None) => self.failure(Reason::ProtocolError, None),
         }
     }

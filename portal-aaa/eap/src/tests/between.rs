@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use super::world::{USER, VERSIONS, peer_config, random, server_config};
+use super::world::{NOW, USER, VERSIONS, known, peer_config, random, server_config};
 use crate::{
     Reason,
     framing::{Flags, Frame, Framing, Received},
@@ -42,7 +42,8 @@ impl Tunnel {
         if !self.framing.is_sending() {
             self.framing.send(self.engine.output());
         }
-        self.framing.next_piece()
+        let packet = self.framing.next_packet(Code::REQUEST, Identifier(0), Type::PEAP);
+        Packet::parse(&packet).unwrap().method().unwrap().1.to_vec()
     }
 }
 
@@ -68,8 +69,8 @@ impl Between {
         let name = peer.server_name.clone();
         let mut between = Self {
             to_server: Tunnel::new(Engine::client(Arc::clone(&peer.tls), name).unwrap()),
-            to_peer: Tunnel::new(Engine::server(Arc::clone(&config.tls)).unwrap()),
-            server: server::Session::new(Arc::new(config), 1020),
+            to_peer: Tunnel::new(Engine::server(Arc::clone(&config.tls), None).unwrap()),
+            server: server::Session::new(Arc::new(config), 1020, NOW),
             peer: peer::Session::new(Arc::new(peer), 1020),
             words: Vec::new(),
             identifier: Identifier(0),
@@ -100,9 +101,9 @@ impl Between {
     /// Sends a response to the server; its words are in `words` then. Gives a step that is no request.
     fn answer_server(&mut self, kind: Type, data: &[u8]) -> Option<server::Step> {
         let mut step = self.server.handle(&response(self.identifier, kind, data), &mut random());
-        if let server::Step::Lookup { identity } = &step {
+        if let server::Step::Lookup { identity, .. } = &step {
             assert_eq!(identity, USER);
-            step = self.server.provide(Some(super::world::PASSWORD.as_bytes()), &mut random());
+            step = self.server.provide(known(USER), &mut random());
         }
         let server::Step::Send(packet) = step else { return Some(step) };
         self.identifier = Packet::parse(&packet).unwrap().identifier;
@@ -160,18 +161,23 @@ fn the_server_notices_a_forged_answer() {
         };
         // The nonce is known, the tunnel is his own; the key of the inner method is what he does not have.
         let nonce = Tlvs::parse(data).unwrap().binding.unwrap().nonce();
-        let exports = between.to_server.engine.exports(Type::PEAP).unwrap();
-        let keys = CompoundKeys::derive(&exports.keys, &[]);
+        let keys = CompoundKeys::derive(&between.to_server.engine.keys(Type::PEAP).unwrap(), &[]);
         let binding = Some(CryptoBinding::sign(&keys, Subtype::RESPONSE, &nonce));
-        let tlvs = Tlvs { result: Some(Outcome::SUCCESS), binding, unknown_mandatory: false }.encode();
+        let tlvs = written(&Tlvs { result: Some(Outcome::SUCCESS), binding, unknown_mandatory: false });
         Inner { kind: Type::TLV, data: &tlvs }.encode(Code::RESPONSE, between.identifier)
     });
     assert!(matches!(step, server::Step::Failure { reason: Reason::CryptoBindingMismatch, .. }), "{step:?}");
 }
 
+fn written(tlvs: &Tlvs) -> Vec<u8> {
+    let mut octets = Vec::new();
+    tlvs.write(&mut octets);
+    octets
+}
+
 /// A result without a binding, as words of the server.
 fn bare_success() -> Vec<u8> {
-    let tlvs = Tlvs { result: Some(Outcome::SUCCESS), ..Tlvs::default() }.encode();
+    let tlvs = written(&Tlvs { result: Some(Outcome::SUCCESS), ..Tlvs::default() });
     Inner { kind: Type::TLV, data: &tlvs }.encode(Code::REQUEST, Identifier(1))
 }
 

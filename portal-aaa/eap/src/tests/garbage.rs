@@ -2,7 +2,7 @@
 
 use proptest::prelude::*;
 
-use super::world::{Conversation, every_login, server_config};
+use super::world::{Conversation, acquainted, every_login, server_config};
 use crate::{packet, peer, server};
 
 /// What happens to the octets of a packet.
@@ -51,8 +51,14 @@ fn damaged(packet: &[u8], damage: &Damage) -> Vec<u8> {
 }
 
 /// Runs a login in which one packet is damaged; ends when either side has decided.
-fn log_in_with_damage(peer: peer::Config, mtu: usize, at: usize, to_peer: bool, damage: &Damage) {
-    let mut talk = Conversation::new(server_config(), peer, mtu);
+fn log_in_with_damage(
+    (server, peer): (server::Config, peer::Config),
+    mtu: usize,
+    at: usize,
+    to_peer: bool,
+    damage: &Damage,
+) {
+    let mut talk = Conversation::new(server, peer, mtu);
     let server::Step::Send(mut request) = talk.server.start(&mut talk.random) else { panic!() };
     for round in 0..1000 {
         if to_peer
@@ -86,13 +92,16 @@ proptest! {
 
     #[test]
     fn one_damaged_packet_is_ignored_or_is_the_end(
-        which in 0..8_usize,
+        which in 0..16_usize,
+        resumed: bool,
         at in 0..24_usize,
         to_peer: bool,
         damage in damage(),
         mtu in 64..1100_usize,
     ) {
-        log_in_with_damage(every_login().nth(which).unwrap(), mtu, at, to_peer, &damage);
+        let peer = every_login().nth(which).unwrap();
+        let sides = if resumed { acquainted(peer) } else { (server_config(), peer) };
+        log_in_with_damage(sides, mtu, at, to_peer, &damage);
     }
 
     #[test]

@@ -2,9 +2,10 @@
 
 use super::{
     air::Air,
-    world::{Conversation, VERSIONS, every_login, log_in, peer_config, random, server_config},
+    world::{Conversation, USERS, VERSIONS, every_login, log_in, peer_config, random, server_config},
 };
 use crate::{
+    Methods, Reason,
     packet::{self, Identifier, Type},
     peer, server,
 };
@@ -12,8 +13,61 @@ use crate::{
 #[test]
 fn every_method_logs_in_on_every_version() {
     for peer in every_login() {
-        log_in(server_config(), peer).assert_success();
+        let method = peer.method;
+        let success = log_in(server_config(), peer).assert_success();
+        assert_eq!((success.method, success.resumed), (method, false));
     }
+}
+
+#[test]
+fn every_account_logs_in_by_every_method() {
+    for identity in USERS {
+        for peer in every_login() {
+            let peer = peer::Config { identity: identity.to_owned(), ..peer };
+            log_in(server_config(), peer).assert_success();
+        }
+    }
+}
+
+#[test]
+fn each_account_has_its_methods() {
+    for only in peer::Method::ALL {
+        for peer in every_login() {
+            let method = peer.method;
+            let mut talk = Conversation::new(server_config(), peer, 1020);
+            talk.methods = Some(Methods::from_iter([only]));
+            let end = talk.run(&mut Air::fair());
+            if method == only {
+                assert_eq!(end.assert_success().method, only);
+            } else {
+                let server::Step::Failure { reason, .. } = end.server else { panic!("{only}: {method}") };
+                assert_eq!(reason, Reason::MethodNotAllowed, "{only}: {method}");
+            }
+        }
+    }
+}
+
+#[test]
+fn first_words_of_peap_may_come_early() {
+    let rounds = |early, peer: peer::Config| {
+        let end = log_in(server::Config { early, ..server_config() }, peer);
+        let rounds = end.rounds;
+        end.assert_success();
+        rounds
+    };
+    for peer in every_login() {
+        let late = rounds(server::Early::Never, peer.clone());
+        let is_peap = [peer::Method::PeapMschapv2, peer::Method::PeapGtc].contains(&peer.method);
+        let ours = server::Early::Outer("Anonymous@operator.example".to_owned());
+        let others = server::Early::Outer("somebody@operator.example".to_owned());
+        let [always, ours] = [server::Early::Always, ours].map(|early| rounds(early, peer.clone()));
+        assert_eq!(always, ours);
+        assert_eq!(rounds(others, peer.clone()), late);
+        // A pair of packets less, where the server has the last word of the handshake and the first one inside.
+        assert!(always == late || (is_peap && always + 2 == late));
+    }
+    let peap = peer_config(peer::Method::PeapMschapv2, VERSIONS[0]);
+    assert_eq!(rounds(server::Early::Always, peap.clone()) + 2, rounds(server::Early::Never, peap));
 }
 
 #[test]
@@ -62,5 +116,7 @@ fn a_notification_is_answered_and_changes_nothing() {
     let notice = packet::request(Identifier(3), Type::NOTIFICATION, b"hello");
     let peer::Step::Send(answer) = talk.peer.handle(&notice, &mut random()) else { panic!() };
     assert_eq!(answer, [2, 3, 0, 5, 2]);
+    // Not by chance the same identifier: that would be the same request once more.
+    talk.random = Box::new(|octets: &mut [u8]| octets.fill(7));
     talk.run(&mut Air::fair()).assert_success();
 }

@@ -8,6 +8,7 @@ mod garbage;
 mod login;
 mod order;
 mod refusal;
+mod resumption;
 mod vectors;
 mod world;
 

@@ -4,7 +4,9 @@ use proptest::prelude::*;
 
 use super::{
     air::{Air, Fate},
-    world::{Conversation, VERSIONS, every_login, peer_config, random, server_config},
+    world::{
+        Conversation, USER, VERSIONS, acquainted, every_login, known, peer_config, random, server_config,
+    },
 };
 use crate::{
     packet::{self, Identifier, Packet, Type},
@@ -26,13 +28,15 @@ proptest! {
     #[test]
     fn a_login_survives_bad_air(
         mut fates in proptest::collection::vec(fate(), 1..40),
-        which in 0..8_usize,
+        which in 0..16_usize,
+        resumed: bool,
         mtu in 64..1100_usize,
     ) {
-        // The list repeats: one that arrives, so that the end is reached.
-        fates.push(Fate::Arrives);
+        // The list repeats: a request and its response that arrive, so that the end is reached.
+        fates.extend([Fate::Arrives, Fate::Arrives]);
         let peer = every_login().nth(which).unwrap();
-        Conversation::new(server_config(), peer, mtu).run(&mut Air::with(fates)).assert_success();
+        let (server, peer) = if resumed { acquainted(peer) } else { (server_config(), peer) };
+        Conversation::new(server, peer, mtu).run(&mut Air::with(fates)).assert_success();
     }
 }
 
@@ -85,7 +89,7 @@ fn what_is_no_response_to_the_method_is_ignored() {
 #[test]
 fn a_password_that_nobody_asked_for_is_ignored() {
     let (mut talk, _) = in_the_middle();
-    assert!(matches!(talk.server.provide(Some(b"x"), &mut random()), server::Step::Ignore));
+    assert!(matches!(talk.server.provide(known(USER), &mut random()), server::Step::Ignore));
 }
 
 #[test]

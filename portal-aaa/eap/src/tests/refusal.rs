@@ -18,7 +18,7 @@ fn refused(method: peer::Method) -> peer::Reason {
 #[test]
 fn a_wrong_password() {
     for peer in every_login() {
-        for wrong in ["", "Correct horse", "correct horse battery"] {
+        for wrong in ["", "Correct hörse €", "correct hörse € battery"] {
             let peer = peer::Config { password: wrong.to_owned().into(), ..peer.clone() };
             let expected = refused(peer.method);
             let end = log_in(server_config(), peer);

@@ -18,4 +18,9 @@ impl Vectors {
             None => value.split(' ').map(|octet| u8::from_str_radix(octet, 16).unwrap()).collect(),
         }
     }
+
+    /// The same where the length is known.
+    pub(crate) fn array<const N: usize>(&self, name: &str) -> [u8; N] {
+        self.get(name).try_into().unwrap()
+    }
 }

@@ -1,6 +1,9 @@
 //! Certificates, credentials, and the run of one conversation.
 
-use std::sync::{Arc, LazyLock};
+use std::{
+    sync::{Arc, LazyLock},
+    time::Duration,
+};
 
 use proptest::prelude::any;
 use proptest::strategy::{Strategy, ValueTree};
@@ -14,15 +17,18 @@ use rustls::{
 };
 
 use super::air::Air;
-use crate::{Random, peer, server, tls};
+use crate::{Methods, Msk, Random, peer, server, tls};
 
 pub(super) const NAME: &str = "aaa.operator.example";
 pub(super) const OTHER_NAME: &str = "aaa.elsewhere.example";
 pub(super) const USER: &str = "device@operator.example";
-pub(super) const PASSWORD: &str = "correct horse";
+/// Accounts, all with the same password: names may have spaces, domains and letters of all kinds.
+pub(super) const USERS: [&str; 3] = [USER, "LAB\\two words", "Jörg Äpfel"];
+/// When all conversations begin.
+pub(super) const NOW: Duration = Duration::from_secs(1_000_000);
+pub(super) const PASSWORD: &str = "correct hörse €";
 pub(crate) const VERSIONS: [&SupportedProtocolVersion; 2] = [&TLS12, &TLS13];
-pub(super) const METHODS: [peer::Method; 4] =
-    [peer::Method::PeapMschapv2, peer::Method::PeapGtc, peer::Method::TtlsPap, peer::Method::TtlsMschapv2];
+pub(super) const METHODS: [peer::Method; 8] = peer::Method::ALL;
 
 /// An authority and the certificate of a server under it.
 struct Pki {
@@ -67,6 +73,8 @@ fn config_of(pki: &Pki) -> server::Config {
         default_method: server::Method::Peap,
         methods: vec![server::Method::Peap, server::Method::Ttls],
         name: "aaa".to_owned(),
+        resumption: None,
+        early: server::Early::Never,
     }
 }
 
@@ -93,6 +101,23 @@ pub(super) fn every_login() -> impl Iterator<Item = peer::Config> {
         .flat_map(|version| METHODS.into_iter().map(move |method| peer_config(method, version)))
 }
 
+/// A server that lets sessions be resumed.
+pub(super) fn resuming_server_config() -> server::Config {
+    server::Config { resumption: Some(Arc::default()), ..server_config() }
+}
+
+/// A peer with a memory for sessions of its own.
+pub(super) fn remembering(peer: peer::Config) -> peer::Config {
+    peer::Config { tls: tls::resuming(&peer.tls, 4), ..peer }
+}
+
+/// Server and peer after a full login, so that the next one is a resumed one.
+pub(super) fn acquainted(peer: peer::Config) -> (server::Config, peer::Config) {
+    let (server, peer) = (resuming_server_config(), remembering(peer));
+    assert!(!log_in(server.clone(), peer.clone()).assert_success().resumed);
+    (server, peer)
+}
+
 /// Random octets; nothing in these tests depends on which.
 pub(super) fn random() -> Box<Random<'static>> {
     let mut runner = TestRunner::default();
@@ -114,11 +139,16 @@ pub(super) struct End {
 
 impl End {
     /// Both sides are content and hold the same key.
-    pub(super) fn assert_success(self) {
+    pub(super) fn assert_success(self) -> Success {
         match (self.server, self.peer) {
-            (server::Step::Success { msk, identity, .. }, Some(peer::Step::Success(peers))) => {
-                assert_eq!(identity, USER);
+            (
+                server::Step::Success { msk, identity, method, resumed, .. },
+                Some(peer::Step::Success { msk: peers, resumed: peer_thinks }),
+            ) => {
+                assert!(USERS.contains(&&*identity));
                 assert!(msk == peers, "two different keys");
+                assert_eq!(resumed, peer_thinks);
+                Success { method, resumed, msk }
             }
             other => panic!("no success: {other:?}"),
         }
@@ -134,9 +164,22 @@ impl End {
     }
 }
 
+/// What both sides agree on.
+pub(super) struct Success {
+    pub(super) method: peer::Method,
+    pub(super) resumed: bool,
+    pub(super) msk: Msk,
+}
+
 /// A login over air that does nothing bad.
 pub(super) fn log_in(server: server::Config, peer: peer::Config) -> End {
     Conversation::new(server, peer, 1020).run(&mut Air::fair())
+}
+
+/// The directory.
+pub(super) fn known(identity: &str) -> Option<server::Known<'static>> {
+    let known = server::Known { password: PASSWORD.as_bytes(), methods: Methods::ALL };
+    USERS.contains(&identity).then_some(known)
 }
 
 /// Both sides.
@@ -144,14 +187,24 @@ pub(super) struct Conversation {
     pub(super) server: server::Session,
     pub(super) peer: peer::Session,
     pub(super) random: Box<Random<'static>>,
+    /// What accounts may log in with; none: nobody may.
+    pub(super) methods: Option<Methods>,
+    /// What the server asked the directory.
+    pub(super) asked: Vec<(String, Option<peer::Method>)>,
 }
 
 impl Conversation {
     pub(super) fn new(server: server::Config, peer: peer::Config, mtu: usize) -> Self {
+        Self::at(NOW, server, peer, mtu)
+    }
+
+    pub(super) fn at(now: Duration, server: server::Config, peer: peer::Config, mtu: usize) -> Self {
         Self {
-            server: server::Session::new(Arc::new(server), mtu),
+            server: server::Session::new(Arc::new(server), mtu, now),
             peer: peer::Session::new(Arc::new(peer), mtu),
             random: random(),
+            methods: Some(Methods::ALL),
+            asked: Vec::new(),
         }
     }
 
@@ -189,9 +242,11 @@ impl Conversation {
     /// Gives a packet to the server, with the directory at hand.
     pub(super) fn hand_over(&mut self, packet: &[u8]) -> server::Step {
         match self.server.handle(packet, &mut self.random) {
-            server::Step::Lookup { identity } => {
-                let password = (identity == USER).then_some(PASSWORD.as_bytes());
-                self.server.provide(password, &mut self.random)
+            server::Step::Lookup { identity, resumed } => {
+                let known = known(&identity).zip(self.methods);
+                let known = known.map(|(known, methods)| server::Known { methods, ..known });
+                self.asked.push((identity, resumed));
+                self.server.provide(known, &mut self.random)
             }
             step => step,
         }

@@ -1,6 +1,7 @@
 //! TLS as EAP needs it: settings of both sides, and the engine that the tunnels turn (RFC 5216, 9190, 9427).
 
 mod engine;
+mod store;
 
 use std::sync::Arc;
 
@@ -9,18 +10,20 @@ use rustls::{
     client::Resumption,
     crypto::CryptoProvider,
     pki_types::{CertificateDer, PrivateKeyDer},
-    server::NoServerSessionStorage,
     version::{TLS12, TLS13},
 };
 
-pub(crate) use engine::{Engine, Exports, TlsError};
+pub use store::SessionStore;
+
+pub(crate) use engine::{Challenger, Engine, TlsError};
+pub(crate) use store::{Context, Found, Login};
 
 /// Key exchanges in order of preference. A post-quantum share is more than a kilobyte: it would cost each login a
 /// round or two of fragments.
 const GROUPS: [NamedGroup; 3] = [NamedGroup::X25519, NamedGroup::secp256r1, NamedGroup::secp384r1];
 
-/// TLS of an EAP server: versions 1.2 and 1.3, no client certificates, and no resumption: rustls stores a session
-/// when the handshake ends, but here nobody has logged in before the inner method says so (RFC 9427 §4).
+/// TLS of an EAP server: versions 1.2 and 1.3, no client certificates. Whether sessions are resumed is the business of
+/// [`crate::server::Config::resumption`]; without it no session gets an id and no ticket is sent.
 pub fn server_config(
     provider: Arc<CryptoProvider>,
     chain: Vec<CertificateDer<'static>>,
@@ -30,8 +33,10 @@ pub fn server_config(
         .with_protocol_versions(&[&TLS13, &TLS12])?
         .with_no_client_auth()
         .with_single_cert(chain, key)?;
-    config.session_storage = Arc::new(NoServerSessionStorage {});
-    config.send_tls13_tickets = 0;
+    config.session_storage = Arc::new(store::OfTheTurn);
+    // One is enough: each resumed login brings the next. RFC 9427 §6.1: it is sent before phase 2, and the store sees
+    // to it that it is good for nothing until phase 2 has succeeded.
+    config.send_tls13_tickets = 1;
     Ok(Arc::new(config))
 }
 
@@ -52,6 +57,14 @@ pub fn client_config(
     Ok(Arc::new(config))
 }
 
+/// The same, but with a memory of its own for sessions to be resumed, at most so many: one for each identity, since
+/// rustls tells sessions apart by the server's name alone.
+pub fn resuming(config: &ClientConfig, sessions: usize) -> Arc<ClientConfig> {
+    let mut config = config.clone();
+    config.resumption = Resumption::in_memory_sessions(sessions);
+    Arc::new(config)
+}
+
 fn narrow(provider: &CryptoProvider) -> Arc<CryptoProvider> {
     let group = |name| provider.kx_groups.iter().copied().find(|group| group.name() == name);
     Arc::new(CryptoProvider { kx_groups: GROUPS.into_iter().filter_map(group).collect(), ..provider.clone() })
@@ -63,10 +76,10 @@ mod tests {
     use crate::tests::server_config;
 
     #[test]
-    fn a_server_keeps_no_session_and_gives_no_ticket() {
+    fn a_server_keeps_no_session_by_itself() {
         let config = server_config().tls;
         assert!(!config.session_storage.can_cache() && !config.ticketer.enabled());
-        assert_eq!((config.send_tls13_tickets, config.max_early_data_size), (0, 0));
+        assert_eq!((config.send_tls13_tickets, config.max_early_data_size), (1, 0));
     }
 
     #[test]

@@ -2,4 +2,4 @@
 
 mod avp;
 
-pub(crate) use avp::{Avp, AvpCode, encode, parse};
+pub(crate) use avp::{AvpCode, Avps, encode, write_avp};

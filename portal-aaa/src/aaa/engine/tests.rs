@@ -1,12 +1,14 @@
 //! Logins on a virtual clock: the peer of crate `eap` and an access point's half made of crate `radius`, against the
 //! engine, in one process.
 
-use std::sync::OnceLock;
+mod plain;
 
-use eap::peer;
+use std::sync::{Mutex, OnceLock};
+
+use eap::{Msk, peer, server::Early};
 use proptest::prelude::*;
 use provisioning::secret::Password;
-use radius::{Vendor, check_reply, microsoft, unwrap_key};
+use radius::{Builder, Code, Vendor, check_reply, microsoft, unwrap_key, wispr};
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{
     RootCertStore,
@@ -15,7 +17,12 @@ use rustls::{
 };
 
 use super::*;
-use crate::aaa::{directory::Subscriber, method::Methods};
+use crate::aaa::{
+    conversation::{DEFAULT_MTU, HALF_OPEN},
+    directory::Subscriber,
+    method::Methods,
+    policy::SessionPolicy,
+};
 
 const SECRET: &[u8] = b"secret";
 const NAME: &str = "aaa.operator.example";
@@ -27,6 +34,24 @@ struct Book {
     checked: Result<Login, Reject>,
     consumed: Result<(), Reject>,
     uses: Mutex<Vec<String>>,
+    /// Classes that are on.
+    on: Mutex<Vec<[u8; 16]>>,
+    full: bool,
+}
+
+impl Sessions for Book {
+    fn admit(&self, _: Now, login: &Login, session: &Admitted<'_>) -> Result<(), Reject> {
+        assert_eq!((login.username.as_str(), session.client), ("user@operator.example", "ap-1"));
+        if self.full {
+            return Err(Reject::TooManySessions);
+        }
+        self.on.lock().unwrap().push(session.class);
+        Ok(())
+    }
+
+    fn withdraw(&self, class: &[u8; 16]) {
+        self.on.lock().unwrap().retain(|on| on != class);
+    }
 }
 
 impl Directory for Book {
@@ -53,6 +78,10 @@ impl Directory for Book {
     fn is_account(&self, _username: &str) -> bool {
         false
     }
+}
+
+fn book(checked: Result<Login, Reject>, consumed: Result<(), Reject>) -> Book {
+    Book { checked, consumed, uses: Mutex::default(), on: Mutex::default(), full: false }
 }
 
 fn login(expires_at: Option<u64>) -> Login {
@@ -84,7 +113,15 @@ fn tls() -> &'static (Arc<Config>, Arc<rustls::ClientConfig>) {
         let client = eap::tls::client_config(provider, roots, &[&rustls::version::TLS13]).unwrap();
         let methods = vec![eap::server::Method::Peap, eap::server::Method::Ttls];
         let default_method = eap::server::Method::Peap;
-        (Arc::new(Config { tls: server, default_method, methods, name: "test".to_owned() }), client)
+        let config = Config {
+            tls: server,
+            default_method,
+            methods,
+            name: "test".to_owned(),
+            resumption: None,
+            early: Early::Never,
+        };
+        (Arc::new(config), client)
     })
 }
 
@@ -106,8 +143,12 @@ struct End {
 
 impl Lab {
     fn new(checked: Result<Login, Reject>, consumed: Result<(), Reject>) -> Self {
-        let book = Arc::new(Book { checked, consumed, uses: Mutex::default() });
-        let engine = Engine::new(Arc::clone(&tls().0), Arc::<Book>::clone(&book));
+        Self::with(book(checked, consumed))
+    }
+
+    fn with(book: Book) -> Self {
+        let book = Arc::new(book);
+        let engine = Engine::new(Arc::clone(&tls().0), Arc::<Book>::clone(&book), Arc::<Book>::clone(&book));
         let now = Now { monotonic: Duration::from_secs(5), unix: NOW };
         Self { engine, book, identifier: 0, random: 0, now }
     }
@@ -163,7 +204,7 @@ impl Lab {
                 }
                 step => {
                     let msk = match step {
-                        peer::Step::Success(msk) => Some(msk),
+                        peer::Step::Success { msk, .. } => Some(msk),
                         _ => None,
                     };
                     let (request, reply) = last.unwrap();
@@ -203,7 +244,62 @@ fn an_accept_carries_the_peers_keys_and_ends_with_the_credential() {
     assert_eq!(reply.text(A::USER_NAME), Some("user@operator.example"));
     assert_eq!(reply.get(A::CLASS).map(<[u8]>::len), Some(16));
     assert_eq!(*lab.book.uses.lock().unwrap(), ["multi-1"]);
-    assert!(lab.engine.waiting().is_empty());
+    assert_eq!(lab.book.on.lock().unwrap().as_slice(), [reply.get(A::CLASS).unwrap()]);
+    assert!(lab.engine.conversations.is_empty());
+}
+
+#[test]
+fn an_accept_says_what_the_policy_says() {
+    let policy = SessionPolicy {
+        session_timeout_secs: Some(3600),
+        idle_timeout_secs: Some(300),
+        interim_interval_secs: Some(60),
+        vlan: Some(42),
+        filter_id: Some("guests".to_owned()),
+        max_up_bits: Some(1_000_000),
+        max_down_bits: Some(5_000_000),
+        terminate_at: Some(NOW),
+    };
+    let with = |expires_at| Login { policy: Arc::new(policy.clone()), ..login(expires_at) };
+    let end = Lab::new(Ok(with(None)), Ok(())).log_on("right");
+    let reply = Packet::parse(&end.reply).unwrap();
+    let number = |kind| reply.integer(kind);
+    assert_eq!((number(A::SESSION_TIMEOUT), number(A::TERMINATION_ACTION)), (Some(3600), Some(1)));
+    assert_eq!((number(A::IDLE_TIMEOUT), number(A::ACCT_INTERIM_INTERVAL)), (Some(300), Some(60)));
+    assert_eq!((reply.vlan(), reply.text(A::FILTER_ID)), (Some("42"), Some("guests")));
+    let wispr = |kind| reply.vendor(Vendor::WISPR, kind);
+    assert_eq!(wispr(wispr::BANDWIDTH_MAX_UP), Some(&1_000_000_u32.to_be_bytes()[..]));
+    assert_eq!(wispr(wispr::BANDWIDTH_MAX_DOWN), Some(&5_000_000_u32.to_be_bytes()[..]));
+    assert_eq!(wispr(wispr::SESSION_TERMINATE_TIME), Some(&b"2026-11-18T11:06:40+00:00"[..]));
+    assert_eq!(reply.get(A::CHARGEABLE_USER_IDENTITY), None, "nobody asked");
+
+    let end = Lab::new(Ok(with(Some(NOW + 60))), Ok(())).log_on("right");
+    let reply = Packet::parse(&end.reply).unwrap();
+    assert_eq!(reply.integer(A::SESSION_TIMEOUT), Some(60), "the credential's end comes first");
+    assert_eq!(reply.get(A::TERMINATION_ACTION), None, "and that is the end");
+}
+
+#[test]
+fn who_has_enough_sessions_gets_no_more_and_loses_nothing() {
+    let mut lab = Lab::with(Book { full: true, ..book(Ok(login(None)), Ok(())) });
+    assert_eq!(Packet::parse(&lab.log_on("right").reply).unwrap().code(), Code::ACCESS_REJECT);
+    assert!(lab.book.uses.lock().unwrap().is_empty(), "a one-time credential is still good");
+    let mut lab = Lab::new(Ok(login(None)), Err(Reject::AlreadyUsed));
+    assert_eq!(Packet::parse(&lab.log_on("right").reply).unwrap().code(), Code::ACCESS_REJECT);
+    assert!(lab.book.on.lock().unwrap().is_empty(), "a session that does not begin is not counted");
+}
+
+#[test]
+fn the_network_is_what_stands_behind_the_access_points_address() {
+    for called in ["00-10-A4-23-19-C0:net", "00:10:a4:23:19:c0:net", "0010.a423.19c0:net", "0010a42319c0:net"]
+    {
+        assert_eq!(ssid(called), Some("net"), "{called}");
+    }
+    assert_eq!(ssid("00-10-A4-23-19-C0:a:b"), Some("a:b"));
+    for none in ["00-10-A4-23-19-C0", "00-10-A4-23-19-C0:", "gateway", "", "gateway:net", "00:10:a4:23:19:c0"]
+    {
+        assert_eq!(ssid(none), None, "{none}");
+    }
 }
 
 #[test]
@@ -299,7 +395,8 @@ fn eap_start_is_answered_by_asking_who_is_there() {
     // RFC 3579 §2.1: an EAP-Message of two octets, that is, without a value.
     let request = Builder::access_request(1, [1; 16]).attribute(A::EAP_MESSAGE, &[]).finish(SECRET).unwrap();
     let packet = Packet::parse(&request).unwrap();
-    let asked = Request { packet: &packet, client: "ap-1", secret: SECRET };
+    let asked =
+        Request { packet: &packet, client: "ap-1", secret: SECRET, source: IpAddr::from([127, 0, 0, 1]) };
     let answer = lab.engine.handle(lab.now, &mut counter(&mut lab.random), &asked).unwrap().unwrap();
     let eap = join_eap(&Packet::parse(&answer.octets).unwrap()).unwrap();
     assert!(matches!(eap[..], [1, _, 0, 5, 1]), "EAP-Request/Identity");
@@ -310,7 +407,8 @@ fn what_is_no_eap_is_rejected() {
     let lab = Lab::new(Ok(login(None)), Ok(()));
     let request = Builder::access_request(1, [1; 16]).text(A::USER_NAME, "x").finish(SECRET).unwrap();
     let packet = Packet::parse(&request).unwrap();
-    let asked = Request { packet: &packet, client: "ap-1", secret: SECRET };
+    let asked =
+        Request { packet: &packet, client: "ap-1", secret: SECRET, source: IpAddr::from([127, 0, 0, 1]) };
     let answer = lab.engine.handle(lab.now, &mut counter(&mut 0), &asked).unwrap().unwrap();
     let reply = Packet::parse(&answer.octets).unwrap();
     assert_eq!((reply.code(), join_eap(&reply)), (Code::ACCESS_REJECT, None));

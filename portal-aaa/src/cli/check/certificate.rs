@@ -32,12 +32,12 @@ struct Server<'a> {
 }
 
 pub(super) fn check(settings: &Settings, now: Duration, findings: &mut Findings) {
-    let ca = match chain(&settings.radius.ca) {
+    let ca = match chain(&settings.tls.ca) {
         Ok(ca) => ca,
         Err(message) => {
             findings.problem(
                 message,
-                "set [radius] ca to the PEM file of the authority that signed the AAA's certificate",
+                "set [tls] ca to the PEM file of the authority that signed the AAA's certificate",
             );
             return;
         }
@@ -45,10 +45,10 @@ pub(super) fn check(settings: &Settings, now: Duration, findings: &mut Findings)
     let servers = [
         Server {
             what: "AAA",
-            certificate: &settings.radius.certificate,
-            key: &settings.radius.key,
-            name: &settings.radius.server_name,
-            name_key: "[radius] server_name",
+            certificate: &settings.tls.certificate,
+            key: &settings.tls.key,
+            name: &settings.tls.server_name,
+            name_key: "[tls] server_name",
         },
         Server {
             what: "portal",
@@ -88,7 +88,7 @@ fn look(
         // The portal may have one of a public authority; who trusts that, the agents' configuration says.
         Err(error) if is_foreign(&error) && server.what == "portal" => {
             findings.note(
-                "the portal's certificate is not signed by [radius] ca",
+                "the portal's certificate is not signed by [tls] ca",
                 "right if an authority that devices know signed it; set [portal] ca of their agent.toml to that",
             );
         }
@@ -168,8 +168,8 @@ fn explain(error: &Error, server: &Server<'_>) -> (String, String) {
             ("it is not valid yet".to_owned(), "set this machine's clock".to_owned())
         }
         error if is_foreign(error) => (
-            "it is not signed by [radius] ca".to_owned(),
-            "set [radius] ca to the authority that signed it: stations are told to trust that and no other"
+            "it is not signed by [tls] ca".to_owned(),
+            "set [tls] ca to the authority that signed it: stations are told to trust that and no other"
                 .to_owned(),
         ),
         error if is_expiry(error) => {

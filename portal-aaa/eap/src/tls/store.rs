@@ -1,0 +1,361 @@
+//! TLS sessions that may be resumed: only those whose phase 2 has succeeded (RFC 9427 §4, §6.1; RFC 5281 §7.5).
+//!
+//! rustls hands a session over when the handshake ends, or on TLS 1.3 with the ticket right behind the client's
+//! Finished: before anybody has logged in. What it hands over therefore waits with the conversation ([`Turn`]) and
+//! comes in here, under the identity and method that were proved, when the conversation has succeeded. A ticket whose
+//! session never came in is worthless. A session stays good for its lifetime from the full login on, however often
+//! it is resumed; each time the caller is asked whether the identity may still log in.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeSet, HashMap},
+    fmt,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use rustls::server::StoresServerSessions;
+use zeroize::Zeroizing;
+
+use crate::{LoginMethod, packet::Type};
+
+/// rustls names a session, and a ticket, with this many random octets.
+type Key = [u8; 32];
+
+/// Sessions of one identity. A device that logs in anew each time would else push all others out.
+const PER_IDENTITY: usize = 16;
+
+/// Sessions that may be resumed, shared by all conversations of a server.
+pub struct SessionStore {
+    capacity: usize,
+    lifetime: Duration,
+    sessions: Mutex<Sessions>,
+}
+
+#[derive(Default)]
+struct Sessions {
+    by_key: HashMap<Key, Entry>,
+    /// What goes first when the store is full, or is over.
+    by_expiry: BTreeSet<(Duration, Key)>,
+    /// Identities in lower case: forgetting one more than meant harms nobody.
+    by_identity: BTreeSet<(Arc<str>, Duration, Key)>,
+}
+
+struct Entry {
+    /// What rustls wants to see again, keys included.
+    value: Zeroizing<Vec<u8>>,
+    login: Login,
+    folded: Arc<str>,
+}
+
+/// Whose session it is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Login {
+    /// Inner identity, proved in the full login.
+    pub(crate) identity: Arc<str>,
+    pub(crate) method: LoginMethod,
+    /// When another full login is due.
+    pub(crate) expires: Duration,
+}
+
+/// A session as rustls hands it over.
+pub(crate) struct Kept {
+    key: Key,
+    value: Zeroizing<Vec<u8>>,
+}
+
+/// A session that was found, and by what: to be dropped if its look-up is refused.
+#[derive(Clone)]
+pub(crate) struct Found {
+    pub(crate) login: Login,
+    key: Key,
+}
+
+impl SessionStore {
+    /// Sessions in a store of the default size: some 16 MB when it is full.
+    pub const DEFAULT_ENTRIES: usize = 32_768;
+    /// Time from a full login to the next one that is due.
+    pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(8 * 3600);
+
+    /// An empty store of at most so many sessions, each good for so long.
+    pub fn new(entries: usize, lifetime: Duration) -> Self {
+        Self { capacity: entries, lifetime, sessions: Mutex::default() }
+    }
+
+    /// Drops all sessions of an identity (RFC 9427 §4: a login that would be refused must not be resumed), whatever
+    /// the case of its letters. Says how many there were.
+    pub fn forget(&self, identity: &str) -> usize {
+        let folded = fold(identity);
+        let mut sessions = self.lock();
+        let keys: Vec<Key> = sessions.of(&folded).map(|(_, _, key)| *key).collect();
+        keys.iter().filter(|key| sessions.remove(key).is_some()).count()
+    }
+
+    /// Sessions in it, those that are over but not yet dropped included.
+    pub fn len(&self) -> usize {
+        self.lock().by_key.len()
+    }
+
+    /// Is there none?
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// When a session of a login of now is over.
+    pub(crate) fn expiry(&self, now: Duration) -> Duration {
+        now.saturating_add(self.lifetime)
+    }
+
+    /// From now on the session is good.
+    pub(crate) fn keep(&self, now: Duration, kept: Kept, login: Login) {
+        let mut sessions = self.lock();
+        while let Some((expires, key)) = sessions.by_expiry.first().copied()
+            && (expires <= now || sessions.by_key.len() >= self.capacity)
+        {
+            sessions.remove(&key);
+        }
+        if self.capacity == 0 || login.expires <= now {
+            return;
+        }
+        let folded = fold(&login.identity);
+        let first = sessions.of(&folded).next().map(|(_, _, key)| *key);
+        if let Some(first) = first
+            && sessions.of(&folded).count() >= PER_IDENTITY
+        {
+            sessions.remove(&first);
+        }
+        sessions.insert(kept, login, folded);
+    }
+
+    /// This one session is good no more.
+    pub(crate) fn drop_session(&self, found: &Found) {
+        self.lock().remove(&found.key);
+    }
+
+    fn find(&self, key: &[u8], turn: &Context, take: bool) -> Option<(Vec<u8>, Found)> {
+        let key = Key::try_from(key).ok()?;
+        let mut sessions = self.lock();
+        let entry = sessions.by_key.get(&key)?;
+        if entry.login.expires <= turn.now {
+            sessions.remove(&key);
+            return None;
+        }
+        // RFC 9427 §4: a session of another method is as good as none.
+        if entry.login.method.outer() != turn.outer {
+            return None;
+        }
+        let found = Found { login: entry.login.clone(), key };
+        let value = entry.value.to_vec();
+        if take {
+            sessions.remove(&key);
+        }
+        Some((value, found))
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Sessions> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Default for SessionStore {
+    fn default() -> Self {
+        Self::new(Self::DEFAULT_ENTRIES, Self::DEFAULT_LIFETIME)
+    }
+}
+
+impl fmt::Debug for SessionStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionStore")
+            .field("capacity", &self.capacity)
+            .field("lifetime", &self.lifetime)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Sessions {
+    /// Of one identity, the first to be over first.
+    fn of(&self, folded: &Arc<str>) -> impl Iterator<Item = &(Arc<str>, Duration, Key)> {
+        let from = (Arc::clone(folded), Duration::ZERO, [0; 32]);
+        self.by_identity.range(from..).take_while(move |(found, ..)| found == folded)
+    }
+
+    fn insert(&mut self, kept: Kept, login: Login, folded: Arc<str>) {
+        let Kept { key, value } = kept;
+        self.remove(&key);
+        self.by_expiry.insert((login.expires, key));
+        self.by_identity.insert((Arc::clone(&folded), login.expires, key));
+        self.by_key.insert(key, Entry { value, login, folded });
+    }
+
+    fn remove(&mut self, key: &Key) -> Option<Entry> {
+        let entry = self.by_key.remove(key)?;
+        self.by_expiry.remove(&(entry.login.expires, *key));
+        self.by_identity.remove(&(Arc::clone(&entry.folded), entry.login.expires, *key));
+        Some(entry)
+    }
+}
+
+fn fold(identity: &str) -> Arc<str> {
+    identity.to_lowercase().into()
+}
+
+/// What rustls may know while it works on a message of one conversation.
+#[derive(Clone)]
+pub(crate) struct Context {
+    pub(crate) store: Arc<SessionStore>,
+    pub(crate) outer: Type,
+    pub(crate) now: Duration,
+}
+
+/// What it has done with the store meanwhile.
+#[derive(Default)]
+pub(crate) struct Turn {
+    /// The session that it wants to be kept: the last one, as there is never more than one.
+    pub(crate) kept: Option<Kept>,
+    /// The session that it goes on with, if it does.
+    pub(crate) found: Option<Found>,
+}
+
+thread_local! {
+    /// rustls 0.23 calls its store on the thread that calls `process_new_packets`, and says nothing of whose
+    /// conversation it is; so that is said here around the call.
+    static TURN: RefCell<Option<(Context, Turn)>> = const { RefCell::new(None) };
+}
+
+impl Turn {
+    /// Runs rustls in this context.
+    pub(crate) fn run<T>(context: Context, work: impl FnOnce() -> T) -> (T, Self) {
+        TURN.with(|turn| turn.replace(Some((context, Self::default()))));
+        let result = work();
+        let turn = TURN.with(RefCell::take).map(|(_, turn)| turn).unwrap_or_default();
+        (result, turn)
+    }
+
+    fn with<T>(work: impl FnOnce(&Context, &mut Self) -> Option<T>) -> Option<T> {
+        TURN.with(|turn| turn.borrow_mut().as_mut().and_then(|(context, turn)| work(context, turn)))
+    }
+}
+
+/// The store that rustls sees: that of the conversation whose turn it is, or none.
+#[derive(Debug)]
+pub(crate) struct OfTheTurn;
+
+impl StoresServerSessions for OfTheTurn {
+    fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
+        let value = Zeroizing::new(value);
+        let put = Turn::with(|_, turn| {
+            turn.kept = Some(Kept { key: Key::try_from(key).ok()?, value });
+            Some(())
+        });
+        put.is_some()
+    }
+
+    /// TLS 1.2: by session id, any number of times.
+    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
+        find(key, false)
+    }
+
+    /// TLS 1.3: by ticket, once (RFC 8446 §8.1).
+    fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
+        find(key, true)
+    }
+
+    fn can_cache(&self) -> bool {
+        Turn::with(|_, _| Some(())).is_some()
+    }
+}
+
+fn find(key: &[u8], take: bool) -> Option<Vec<u8>> {
+    Turn::with(|context, turn| {
+        let (value, found) = context.store.find(key, context, take)?;
+        turn.found = Some(found);
+        Some(value)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOUR: Duration = Duration::from_secs(3600);
+
+    fn kept(number: u8) -> Kept {
+        Kept { key: [number; 32], value: Zeroizing::new(vec![number]) }
+    }
+
+    fn login(identity: &str, expires: Duration) -> Login {
+        Login { identity: identity.into(), method: LoginMethod::PeapMschapv2, expires }
+    }
+
+    fn find(store: &Arc<SessionStore>, number: u8, outer: Type, now: Duration) -> Option<u8> {
+        let context = Context { store: Arc::clone(store), outer, now };
+        let (value, turn) = Turn::run(context, || OfTheTurn.get(&[number; 32]));
+        assert_eq!(value.is_some(), turn.found.is_some());
+        value.map(|value| value[0])
+    }
+
+    #[test]
+    fn nothing_comes_in_by_itself() {
+        let store = Arc::new(SessionStore::default());
+        assert!(!OfTheTurn.can_cache() && !OfTheTurn.put(vec![1; 32], vec![1]));
+        let context = Context { store: Arc::clone(&store), outer: Type::PEAP, now: HOUR };
+        let (put, turn) = Turn::run(context, || OfTheTurn.can_cache() && OfTheTurn.put(vec![1; 32], vec![1]));
+        assert!(put && store.is_empty());
+        assert_eq!(find(&store, 1, Type::PEAP, HOUR), None);
+        store.keep(HOUR, turn.kept.unwrap(), login("me", store.expiry(HOUR)));
+        assert_eq!(find(&store, 1, Type::PEAP, HOUR), Some(1));
+    }
+
+    #[test]
+    fn a_session_has_a_time_a_method_and_a_person() {
+        let store = Arc::new(SessionStore::new(9, HOUR));
+        store.keep(HOUR, kept(1), login("Me@realm", 2 * HOUR));
+        store.keep(HOUR, kept(2), login("me@realm", 2 * HOUR));
+        store.keep(HOUR, kept(3), login("me@realms", 2 * HOUR));
+        assert_eq!(find(&store, 1, Type::TTLS, HOUR), None);
+        assert_eq!(find(&store, 1, Type::PEAP, HOUR), Some(1));
+        assert_eq!(find(&store, 1, Type::PEAP, 2 * HOUR), None, "over");
+        assert_eq!((store.forget("nobody"), store.forget("ME@realm"), store.len()), (0, 1, 1));
+        assert_eq!(find(&store, 3, Type::PEAP, HOUR), Some(3));
+    }
+
+    #[test]
+    fn a_ticket_is_good_once() {
+        let store = Arc::new(SessionStore::default());
+        store.keep(HOUR, kept(1), login("me", 2 * HOUR));
+        let context = || Context { store: Arc::clone(&store), outer: Type::PEAP, now: HOUR };
+        assert!(Turn::run(context(), || OfTheTurn.take(&[1; 32])).0.is_some());
+        assert!(Turn::run(context(), || OfTheTurn.take(&[1; 32])).0.is_none());
+        assert!(store.is_empty());
+    }
+
+    #[test]
+    fn a_full_store_loses_what_would_go_first() {
+        let store = Arc::new(SessionStore::new(2, HOUR));
+        store.keep(HOUR, kept(1), login("a", 4 * HOUR));
+        store.keep(HOUR, kept(2), login("b", 3 * HOUR));
+        store.keep(HOUR, kept(3), login("c", 5 * HOUR));
+        let left = |now| [1, 2, 3].map(|number| find(&store, number, Type::PEAP, now).is_some());
+        assert_eq!((left(HOUR), store.len()), ([true, false, true], 2));
+        store.keep(4 * HOUR, kept(2), login("b", 5 * HOUR));
+        assert_eq!(left(4 * HOUR), [false, true, true]);
+        let nothing = Arc::new(SessionStore::new(0, HOUR));
+        nothing.keep(HOUR, kept(1), login("a", 4 * HOUR));
+        assert!(nothing.is_empty());
+    }
+
+    #[test]
+    fn nobody_fills_the_store() {
+        let store = Arc::new(SessionStore::default());
+        store.keep(HOUR, kept(255), login("other", 2 * HOUR));
+        for number in 0..100 {
+            store.keep(HOUR, kept(number), login("me", 2 * HOUR + Duration::from_secs(number.into())));
+        }
+        assert_eq!(store.len(), PER_IDENTITY + 1);
+        assert_eq!(find(&store, 99, Type::PEAP, HOUR), Some(99));
+        assert_eq!(find(&store, 255, Type::PEAP, HOUR), Some(255));
+        assert_eq!(store.forget("me"), PER_IDENTITY);
+        let sessions = store.lock();
+        assert_eq!([sessions.by_expiry.len(), sessions.by_identity.len()], [1, 1]);
+    }
+}
