@@ -71,6 +71,8 @@ pub(super) fn run(options: &Options) -> Result<()> {
             early: early(settings),
         },
         radsec: None,
+        realm: settings.realm.clone(),
+        proxy: Default::default(),
     };
     let tls = portal::tls::load(&settings.portal.certificate, &settings.portal.key)
         .context("the portal's certificate cannot be used")?;

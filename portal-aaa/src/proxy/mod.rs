@@ -36,6 +36,13 @@ pub struct Settings {
     pub realms: Vec<Realm>,
 }
 
+impl Settings {
+    /// Whether a home server is reached by RadSec.
+    pub fn needs_tls(&self) -> bool {
+        self.home_servers.iter().any(|server| matches!(server.transport, Transport::RadSec { .. }))
+    }
+}
+
 /// One home server.
 #[derive(Debug, Clone)]
 pub struct HomeServer {

@@ -10,6 +10,7 @@ pub mod clients;
 pub mod clock;
 pub mod disconnect;
 pub mod drops;
+mod forward;
 mod net;
 mod origin;
 pub mod radius;

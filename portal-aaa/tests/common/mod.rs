@@ -117,6 +117,8 @@ impl World {
             accounting_listen: listen,
             stations: stations(path("aaa.pem"), path("aaa.key")),
             radsec: None,
+            realm: "operator.example".to_owned(),
+            proxy: Default::default(),
         };
         let mut parts = Parts {
             store,
