@@ -5,7 +5,10 @@ use std::{net::SocketAddr, path::PathBuf};
 use provisioning::message::{InnerMethod, OuterMethod, Policy};
 use serde::Deserialize;
 
-use super::Problem;
+use super::{
+    Problem,
+    roaming::{ProxyFragment, RadsecFragment},
+};
 use crate::{credential::Lifetime, gateway::Prefix};
 
 #[derive(Debug, Deserialize)]
@@ -20,6 +23,9 @@ pub(super) struct Fragment {
     pub radius: Radius,
     #[serde(default)]
     pub tls: Tls,
+    pub radsec: Option<RadsecFragment>,
+    #[serde(default)]
+    pub proxy: ProxyFragment,
     #[serde(default)]
     pub proof: Proof,
     #[serde(default)]
