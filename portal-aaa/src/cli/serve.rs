@@ -96,7 +96,9 @@ pub(super) fn run(options: &Options) -> Result<()> {
             },
             early: early(settings),
         },
-        radsec: None,
+        radsec: settings.radsec.clone(),
+        realm: settings.realm.clone(),
+        proxy: settings.proxy.clone(),
     };
     let tls = portal::tls::load(&settings.portal.certificate, &settings.portal.key)
         .context("the portal's certificate cannot be used")?;
