@@ -13,5 +13,6 @@ pub mod config;
 pub mod credential;
 pub mod gateway;
 pub mod portal;
+pub mod proxy;
 pub mod server;
 pub mod store;

@@ -23,6 +23,9 @@ use nix::{
 };
 use serde_json::Value;
 
+#[path = "cli/usage.rs"]
+mod usage;
+
 const IMSI: &str = "001010123456789";
 const IMEI: &str = "490154203237518";
 const MAC: &str = "02:00:00:00:00:01";
@@ -471,7 +474,9 @@ fn check_names_what_is_wrong_and_the_remedy() {
     broken("tls/aaa.key", Some(&portal_key), &["does not belong to it"]);
     let other = Installation::new();
     let other_keys = fs::read(other.path("keys.toml")).unwrap();
-    broken("keys.toml", Some(&other_keys), &["secret of ap does not open", "secret of pgw"]);
+    installation.run(&["user", "add", "probe", "--password", "p", "--nas", "ap"]).well();
+    let sealed = ["secret of ap does not open", "secret of pgw", "password of account probe does not open"];
+    broken("keys.toml", Some(&other_keys), &sealed);
     let other_ca = fs::read(other.path("tls/ca.pem")).unwrap();
     broken("tls/ca.pem", Some(&other_ca), &["not signed by [tls] ca"]);
 
@@ -485,6 +490,22 @@ fn check_names_what_is_wrong_and_the_remedy() {
     assert!(
         installation.run(&["check"]).badly(1).contains("does not carry the name radius.operator.example")
     );
+}
+
+#[test]
+fn check_names_access_points_that_are_not_there() {
+    let installation = Installation::new();
+    installation.run(&["nas", "add", "ap", "--network", "10.9.0.0/24", "--secret", SECRET]).well();
+    installation.run(&["user", "add", "probe", "--password", "p", "--nas", "ap"]).well();
+    installation.configure("nas = []", "nas = [\"hall\"]");
+    installation.configure("# Usage as", "[session.nas.roof]\nvlan = 7\n# Usage as");
+    installation.run(&["nas", "remove", "ap"]).well();
+    let said = installation.run(&["check"]).well();
+    for word in
+        ["nas lists hall", "[session.nas.roof]", "account probe is good at ap", "accounts made by hand: 1"]
+    {
+        assert!(said.contains(word), "{word}: {said}");
+    }
 }
 
 #[test]

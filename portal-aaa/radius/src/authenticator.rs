@@ -61,6 +61,22 @@ pub fn dynamic_request_is_genuine(request: &Packet<'_>, secret: &[u8]) -> bool {
 /// Checks a reply on the client's side: identifier, Response Authenticator and, where the reply decides on access,
 /// that Message-Authenticator comes first and is right.
 pub fn check_reply(reply: &Packet<'_>, request: &Packet<'_>, secret: &[u8]) -> Result<(), ReplyError> {
+    let proof = check_reply_of_any(reply, request, secret)?;
+    let first = reply.attributes().next().map(|attribute| attribute.kind);
+    let proved = proof == MessageAuthenticator::Valid && first == Some(AttributeType::MESSAGE_AUTHENTICATOR);
+    if reply.code().is_access_reply() && !proved {
+        return Err(ReplyError::MessageAuthenticator);
+    }
+    Ok(())
+}
+
+/// Checks a reply of a server that need not know of CVE-2024-3596: Message-Authenticator may stand anywhere or be missing,
+/// and the caller decides what that is worth. What it says is right: never [`MessageAuthenticator::Invalid`].
+pub fn check_reply_of_any(
+    reply: &Packet<'_>,
+    request: &Packet<'_>,
+    secret: &[u8],
+) -> Result<MessageAuthenticator, ReplyError> {
     let (expected, got) = (request.identifier(), reply.identifier());
     if expected != got {
         return Err(ReplyError::Identifier { expected, got });
@@ -69,13 +85,9 @@ pub fn check_reply(reply: &Packet<'_>, request: &Packet<'_>, secret: &[u8]) -> R
     if !bool::from(genuine) {
         return Err(ReplyError::ResponseAuthenticator);
     }
-    let first = reply.attributes().next().map(|attribute| attribute.kind);
     match check(reply, request.authenticator(), secret) {
         MessageAuthenticator::Invalid => Err(ReplyError::MessageAuthenticator),
-        _ if reply.code().is_access_reply() && first != Some(AttributeType::MESSAGE_AUTHENTICATOR) => {
-            Err(ReplyError::MessageAuthenticator)
-        }
-        _ => Ok(()),
+        proof => Ok(proof),
     }
 }
 

@@ -25,7 +25,7 @@ mod vendor;
 pub use attribute::{Attribute, AttributeType, Attributes};
 pub use authenticator::{
     MessageAuthenticator, ReplyError, accounting_request_is_genuine, check_message_authenticator,
-    check_reply, dynamic_request_is_genuine,
+    check_reply, check_reply_of_any, dynamic_request_is_genuine,
 };
 pub use build::{BuildError, Builder};
 pub use code::Code;

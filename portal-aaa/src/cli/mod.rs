@@ -3,11 +3,15 @@
 //! What a command has to say goes to standard output, errors to standard error. Exit status: 0 done, 1 not done
 //! (or problems found by `check`), 2 wrong usage. Commands work while `serve` runs: they share the database.
 
+mod accounting;
+mod bulk;
 mod check;
 mod client;
 mod credential;
+mod csv;
 mod init;
 mod installation;
+mod keeper;
 mod log;
 mod serve;
 mod text;
@@ -52,6 +56,9 @@ enum Command {
     /// Accounts made by hand, for monitoring probes and legacy devices.
     #[command(subcommand)]
     User(user::Command),
+    /// Usage as reported, for billing.
+    #[command(subcommand)]
+    Accounting(accounting::Command),
 }
 
 /// Which installation.
@@ -88,12 +95,15 @@ fn run(command: &Command, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         Command::Credential(credential::Command::Issue(options)) => credential::issue(options, out)?,
         Command::Credential(credential::Command::Revoke(options)) => credential::revoke(options, out)?,
         Command::User(command) => user::run(command, out)?,
+        Command::Accounting(command) => accounting::run(command, out)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    let io = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    let json = error.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
+    io.or(json) == Some(io::ErrorKind::BrokenPipe)
 }
 
 #[cfg(test)]

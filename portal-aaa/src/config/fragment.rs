@@ -5,7 +5,11 @@ use std::{net::SocketAddr, path::PathBuf};
 use provisioning::message::{InnerMethod, OuterMethod, Policy};
 use serde::Deserialize;
 
-use super::{Problem, session};
+use super::{
+    Problem,
+    roaming::{ProxyFragment, RadsecFragment},
+    session,
+};
 use crate::{credential::Lifetime, gateway::Prefix};
 
 #[derive(Debug, Deserialize)]
@@ -20,6 +24,9 @@ pub(super) struct Fragment {
     pub radius: Radius,
     #[serde(default)]
     pub tls: Tls,
+    pub radsec: Option<RadsecFragment>,
+    #[serde(default)]
+    pub proxy: ProxyFragment,
     #[serde(default)]
     pub proof: Proof,
     #[serde(default)]

@@ -6,6 +6,7 @@
 
 mod diagnostic;
 mod fragment;
+mod roaming;
 mod session;
 mod template;
 mod validate;
@@ -27,6 +28,8 @@ pub use validate::name as validate_name;
 use crate::{
     credential::{Access, Lifetime, MacBinding, Terms},
     gateway::ProofSettings,
+    proxy,
+    server::radsec,
 };
 
 /// Configuration of one installation, checked; paths are absolute or relative to the working directory.
@@ -42,6 +45,10 @@ pub struct Settings {
     pub radius: RadiusSettings,
     /// The AAA's certificate, and TLS in EAP.
     pub tls: TlsSettings,
+    /// RADIUS over TLS; none where the file says nothing of it.
+    pub radsec: Option<radsec::Settings>,
+    /// Other realms and their home servers.
+    pub proxy: proxy::Settings,
     /// What proves a device.
     pub proof: ProofSettings,
     /// What is issued.

@@ -20,6 +20,8 @@ const IDLE_SECS: std::ops::RangeInclusive<u32> = 30..=86_400;
 const MAX_KBITS: u32 = u32::MAX / 1000;
 /// RFC 2865 §5: an attribute has at most 253 octets.
 const MAX_FILTER: usize = 253;
+/// IEEE 802.11 §9.4.2.2.
+const MAX_SSID: usize = 32;
 /// A session of which nothing was ever heard counts for a day.
 const ASSUME_GONE_SECS: u64 = 86_400;
 
@@ -84,6 +86,11 @@ pub struct SessionSettings {
 }
 
 impl SessionSettings {
+    /// Access points that have rules of their own.
+    pub fn named(&self) -> impl Iterator<Item = &str> {
+        self.nas.keys().map(String::as_str)
+    }
+
     /// What a login is judged and answered by.
     pub fn rules(&self, access: &Access) -> Rules {
         Rules {
@@ -112,7 +119,20 @@ impl Default for SessionFragment {
     }
 }
 
-pub(super) fn access(fragment: AccessFragment) -> Access {
+pub(super) fn access(fragment: AccessFragment, unfit: &mut impl FnMut(&str, String)) -> Access {
+    for (number, ssid) in fragment.ssids.iter().enumerate() {
+        if !(1..=MAX_SSID).contains(&ssid.len()) || ssid.chars().any(char::is_control) {
+            unfit(
+                &format!("access.ssids.{number}"),
+                format!("an SSID has 1 to {MAX_SSID} octets and no control characters"),
+            );
+        }
+    }
+    for (number, nas) in fragment.nas.iter().enumerate() {
+        if nas.is_empty() || nas.trim() != nas {
+            unfit(&format!("access.nas.{number}"), "must be a name given by `portal-aaa nas add`".to_owned());
+        }
+    }
     Access { ssids: fragment.ssids, nas: fragment.nas }
 }
 

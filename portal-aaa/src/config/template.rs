@@ -86,6 +86,57 @@ resumption_secs = 28800
 resumption_sessions = 32768
 
 
+# RADIUS over TLS (RFC 6614): certificates instead of shared secrets. Without this table there is none. Restart after a
+# change of its files.
+#[radsec]
+# Address and port of access points' and proxies' connections, TCP. Default none: we only connect to home servers.
+# Who connects shows a certificate of `ca` that carries (subjectAltName DNS, else CN) its name in the client table,
+# `portal-aaa nas add NAME`, and comes from that one's network. The secret given there does not matter here.
+#listen = "0.0.0.0:2083"
+# Our certificate chain (leaf first) and private key, shown to both sides, and the authority of the others', all PEM,
+# relative to data_dir. Defaults "tls/aaa.pem", "tls/aaa.key" and "tls/ca.pem". The certificate of `init` is one for
+# servers: as a client of home servers that look closely you need one that is for clients too.
+#certificate = "tls/radsec.pem"
+#key = "tls/radsec.key"
+#ca = "tls/radsec-ca.pem"
+
+
+# Logins and accounting of other realms go to their home servers. What counts is what follows the last @ of User-Name,
+# the outer identity where there is a tunnel. Our own realm, names without realm and accounts made by `user add` stay
+# here; a realm that nobody knows is rejected. Default: no home server, no other realm. One table a home server:
+#[[proxy.home_server]]
+# Its name in the log and below. No default.
+#name = "partner-1"
+# "udp" (default) or "radsec", which needs the table [radsec].
+#transport = "udp"
+# Where it takes Access-Requests; with radsec HOST:PORT (2083), looked up in the DNS. No default.
+#address = "192.0.2.10:1812"
+# Where it takes Accounting-Requests, for udp. Default: the next port.
+#accounting_address = "192.0.2.10:1813"
+# Shared with it, for udp; or the name of a file that holds it, relative to data_dir. One of the two is needed.
+#secret = "16 characters or more"
+#secret_file = "partner-1.secret"
+# With radsec, the name in its certificate. Default: the host of `address`.
+#server_name = "radsec.partner.example"
+# Whether it answers Status-Server, by which it is found dead within 15 seconds and alive within 10. Otherwise three
+# unanswered requests make it dead for a minute. Default true.
+#status_server = true
+# "require" (default): its answers are worth nothing without Message-Authenticator (CVE-2024-3596). "off": for old
+# ones, on networks where nobody else sends. With radsec it does not matter; with EAP it is always needed.
+#message_authenticator = "require"
+#
+# One table a realm:
+#[[proxy.realm]]
+# "partner.example", all below it ".partner.example", or "*" for all others; the most exact one counts. No default.
+#realm = "partner.example"
+# Names of its home servers, in order of preference; [] for a second name of our own realm. No default.
+#home_servers = ["partner-1"]
+# Whether @realm is taken off User-Name on the way. Default false.
+#strip_realm = false
+# "fail-over" (default): the first that lives. "round-robin": in turn. A conversation stays where it began.
+#balance = "fail-over"
+
+
 # Why a device is believed to have the SIM that it claims.
 [proof]
 # "gateway-accounting" (default): the packet gateway's RADIUS accounting says whose address the request came from;

@@ -5,7 +5,7 @@ use std::num::NonZeroU32;
 use proptest::prelude::*;
 
 use super::*;
-use crate::gateway::ProofMode;
+use crate::{gateway::ProofMode, proxy::Transport};
 
 fn seed() -> Seed {
     Seed {
@@ -142,6 +142,81 @@ fn each_wrong_value_is_named() {
     }
 }
 
+/// A file with a RadSec and a proxy table.
+fn roaming(tables: &str) -> Result<Settings, String> {
+    load(
+        &template(&seed())
+            .replace("# Why a device is believed", &format!("{tables}\n# Why a device is believed")),
+    )
+}
+
+#[test]
+fn the_commented_tables_are_right_once_they_are_no_comments() {
+    let text = template(&seed());
+    let (_, tables) = text.split_once("#[radsec]").unwrap();
+    let (tables, _) = tables.split_once("# Why a device").unwrap();
+    let keys = tables.lines().filter_map(|line| line.strip_prefix('#')).filter(|line| !line.starts_with(' '));
+    // Of the two ways to give a secret one counts, and server_name is for the other transport.
+    let keys = keys.filter(|line| !line.starts_with("secret_file") && !line.starts_with("server_name"));
+    let text = format!("[radsec]\n{}", keys.collect::<Vec<_>>().join("\n"));
+    let settings = roaming(&text).unwrap();
+    assert_eq!(settings.radsec.unwrap().listen, Some("0.0.0.0:2083".parse().unwrap()));
+    assert_eq!((settings.proxy.home_servers.len(), settings.proxy.realms.len()), (1, 1));
+    assert!(!format!("{:?}", settings.proxy).contains("16 characters"), "a secret is not shown");
+}
+
+#[test]
+fn home_servers_and_realms_are_understood() {
+    let settings = roaming(
+        "[radsec]\n[[proxy.home_server]]\nname = \"a\"\naddress = \"[2001:db8::1]:1645\"\nsecret = \"s\"\n\
+         [[proxy.home_server]]\nname = \"b\"\naddress = \"radsec.example:2083\"\ntransport = \"radsec\"\n\
+         [[proxy.realm]]\nrealm = \"*\"\nhome_servers = [\"b\", \"a\"]\nbalance = \"round-robin\"\n",
+    )
+    .unwrap();
+    let proxy = settings.proxy;
+    assert_eq!(
+        proxy.home_servers[0].transport,
+        Transport::Udp {
+            address: "[2001:db8::1]:1645".parse().unwrap(),
+            accounting_address: "[2001:db8::1]:1646".parse().unwrap()
+        }
+    );
+    let (address, server_name) = ("radsec.example:2083".to_owned(), "radsec.example".to_owned());
+    assert_eq!(proxy.home_servers[1].transport, Transport::RadSec { address, server_name });
+    assert_eq!(proxy.realms[0].home_servers, [1, 0]);
+    assert!(proxy.needs_tls() && settings.radsec.unwrap().listen.is_none());
+}
+
+#[test]
+fn each_wrong_home_server_and_realm_is_named() {
+    let server = "[[proxy.home_server]]\nname = \"a\"\naddress = \"192.0.2.1:1812\"\nsecret = \"s\"\n";
+    let realm = "[[proxy.realm]]\nrealm = \"partner.example\"\nhome_servers = [\"a\"]\n";
+    let good = format!("{server}{realm}");
+    roaming(&good).unwrap();
+    for (old, new, expected) in [
+        ("name = \"a\"", "name = \"\"", "name: a name has letters"),
+        (realm, &good, "name: a is the name of another home server"),
+        ("192.0.2.1:1812", "192.0.2.1", "address: must be ADDRESS:PORT"),
+        ("192.0.2.1:1812", "home.example:1812", "address: must be ADDRESS:PORT"),
+        ("secret = \"s\"", "", "needs secret or secret_file"),
+        ("secret = \"s\"", "secret = \"\"", "secret: a shared secret has 1 to 128"),
+        ("secret = \"s\"", "secret = \"s\"\nsecret_file = \"x\"", "secret: stands here and in"),
+        ("secret = \"s\"", "secret_file = \"not there\"", "secret_file: cannot be read"),
+        ("secret = \"s\"", "secret = \"s\"\nserver_name = \"x\"", "server_name: belongs to"),
+        ("secret = \"s\"", "transport = \"radsec\"", "transport: radsec needs a [radsec] table"),
+        ("secret = \"s\"", "secret = \"s\"\ntransport = \"radsec\"", "secret: RadSec has certificates"),
+        ("secret = \"s\"", "transport = \"tcp\"", "unknown variant `tcp`"),
+        ("[\"a\"]", "[\"a\", \"c\"]", "home_servers: there is no [[proxy.home_server]] named c"),
+        ("partner.example", "*partner", "realm: must be a realm"),
+        ("partner.example", "Operator.example", "realm: is our own"),
+        ("[[proxy.realm]]", "[radsec]\nlisten = \"0.0.0.0:8443\"\n[[proxy.realm]]", "listen: must differ"),
+    ] {
+        assert!(good.contains(old), "{old}");
+        let error = roaming(&good.replacen(old, new, 1)).unwrap_err();
+        assert!(error.starts_with("F:") && error.contains(expected), "{new}: {error}");
+    }
+}
+
 #[test]
 fn all_problems_are_told_at_once() {
     let text =
@@ -208,5 +283,8 @@ fn every_session_rule_that_does_not_fit_is_named() {
         assert!(said.contains(&format!(": {key}: ")), "{key}: {said}");
     }
     assert!(said.contains("timeout_secs: must be 0 (not sent) or 60"), "{said}");
+    let said = load(&with("ssids = []", "ssids = [\"ok\", \"\"]").replace("nas = []", "nas = [\" x\"]"))
+        .unwrap_err();
+    assert!(said.contains("1: an SSID has 1 to 32") && said.contains("0: must be a name given by"), "{said}");
     assert!(load(&with("keep_days = 0", "keep_days = -1")).is_err());
 }

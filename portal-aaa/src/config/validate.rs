@@ -11,7 +11,7 @@ use super::{
     CredentialSettings, EarlyIdentity, PortalSettings, RadiusSettings, Resumption, Settings, TlsSettings,
     diagnostic::Misfit,
     fragment::{self, Fragment},
-    session,
+    roaming, session,
 };
 use crate::{
     credential::{MacBinding, token},
@@ -75,13 +75,19 @@ pub(super) fn settings(fragment: Fragment, base: &Path) -> Result<Settings, Vec<
         unfit("credential.inner", message.to_owned());
     }
     let session = session::session(&fragment.session, &mut unfit);
+    let access = session::access(fragment.access, &mut unfit);
     policy(&fragment.policy, &mut unfit);
+    // Components: `.` is for the file, not for messages.
+    let data_dir: PathBuf = base.join(&fragment.data_dir).components().collect();
+    let radsec = fragment.radsec.map(|radsec| roaming::radsec(radsec, &data_dir));
+    if radsec.as_ref().and_then(|radsec| radsec.listen) == Some(fragment.portal.listen) {
+        unfit("radsec.listen", "must differ from [portal] listen: both are TCP".to_owned());
+    }
+    let proxy = roaming::settings(fragment.proxy, &realm, radsec.is_some(), &data_dir, &mut unfit);
     if !misfits.is_empty() {
         return Err(misfits);
     }
 
-    // Components: `.` is for the file, not for messages.
-    let data_dir: PathBuf = base.join(&fragment.data_dir).components().collect();
     Ok(Settings {
         realm,
         portal: PortalSettings {
@@ -110,6 +116,8 @@ pub(super) fn settings(fragment: Fragment, base: &Path) -> Result<Settings, Vec<
                 sessions: usize::try_from(fragment.tls.resumption_sessions).unwrap_or(usize::MAX),
             },
         },
+        radsec,
+        proxy,
         proof: ProofSettings {
             mode: match fragment.proof.mode {
                 fragment::Mode::GatewayAccounting => ProofMode::GatewayAccounting,
@@ -126,7 +134,7 @@ pub(super) fn settings(fragment: Fragment, base: &Path) -> Result<Settings, Vec<
             outer: credential.outer,
             inner: credential.inner,
         },
-        access: session::access(fragment.access),
+        access,
         session,
         accounting: fragment.accounting,
         policy: fragment.policy,

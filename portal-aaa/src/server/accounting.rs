@@ -6,11 +6,13 @@ use ::radius::{Builder, Code, Packet, Seen, Source, accounting_request_is_genuin
 
 use super::{
     drops::Why,
+    forward::{self, Onward},
     origin::{Origin, Peer},
     shared::{Shared, locked},
 };
 use crate::{
     accounting::{record, writer::Job},
+    proxy::Route,
     store::{ClientKind, StoreError},
 };
 
@@ -20,11 +22,13 @@ pub(super) struct Ticket {
     source: Source,
     authenticator: [u8; 16],
     acknowledgement: Vec<u8>,
+    /// Of another realm: the home server acknowledges it.
+    onward: Option<Onward>,
 }
 
 /// The writer is done with a report: acknowledges it, or leaves it to be sent again.
 pub(super) fn written(shared: &Shared, ticket: Ticket, written: Result<(), &StoreError>, failing: &mut bool) {
-    let Ticket { origin, source, authenticator, acknowledgement } = ticket;
+    let Ticket { origin, source, authenticator, acknowledgement, onward } = ticket;
     if let Err(error) = written {
         locked(&shared.reports).forget(source, &authenticator);
         shared.drops.count(Why::NotDurable, source.address.ip());
@@ -36,6 +40,14 @@ pub(super) fn written(shared: &Shared, ticket: Ticket, written: Result<(), &Stor
     }
     if std::mem::take(failing) {
         tracing::info!(event = "accounting-durable-again");
+    }
+    if let Some(onward) = onward {
+        // RFC 2866 §2: no word to the client before the home server has it too. Here it is on disk already.
+        if let Err(why) = forward::submit(shared, onward) {
+            locked(&shared.reports).forget(source, &authenticator);
+            shared.drops.count(why, source.address.ip());
+        }
+        return;
     }
     if let Err(why) = origin.send(&acknowledgement) {
         shared.drops.count(why, source.address.ip());
@@ -66,13 +78,21 @@ pub(super) fn take(
         Why::Malformed
     })?;
     let feed = (client.kind == ClientKind::Gateway).then(|| record::feed(packet, &record));
+    let onward = match client.kind {
+        ClientKind::Nas if !forward::is_looping(shared, packet) => match forward::route(shared, packet) {
+            Route::Pool { pool, user_name } => Some(forward::onward(origin, *peer, packet, pool, user_name)),
+            // Nobody else would take it; ours is the record.
+            Route::Local | Route::Unknown => None,
+        },
+        _ => None,
+    };
     let mut reports = locked(&shared.reports);
     match reports.check(now.monotonic, source, &authenticator) {
         Seen::New => {}
         Seen::InProgress => return Err(Why::InProgress),
         Seen::Answered(answer) => return Ok(Some(answer.to_vec())),
     }
-    let ticket = Ticket { origin: origin.clone(), source, authenticator, acknowledgement };
+    let ticket = Ticket { origin: origin.clone(), source, authenticator, acknowledgement, onward };
     shared.write(Job { record, feed, ticket }).map(|()| None).map_err(|error| {
         reports.forget(source, &authenticator);
         match error {

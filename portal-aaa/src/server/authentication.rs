@@ -4,6 +4,7 @@ use ::radius::{Packet, Seen};
 
 use super::{
     drops::Why,
+    forward,
     origin::{Origin, Peer},
     random,
     shared::{Shared, locked},
@@ -11,9 +12,11 @@ use super::{
 use crate::{
     aaa::{
         Now,
-        engine::{Answer, Request},
+        directory::Reject,
+        engine::{self, Answer, Request},
         guard::{Verdict, judge},
     },
+    proxy::Route,
     store::MessageAuthenticator,
 };
 
@@ -42,7 +45,23 @@ pub(super) fn take(
     }
     let request =
         Request { packet, client: &client.name, secret: peer.secret, source: origin.address().ip() };
-    let answer = work(shared, now, &request);
+    let answer = if forward::is_looping(shared, packet) {
+        shared.drops.count(Why::Looped, source.address.ip());
+        // A word ends it at once; silence would leave every proxy on the way waiting.
+        refuse(&request, Reject::UnknownRealm, "proxy-loop")
+    } else {
+        match forward::route(shared, packet) {
+            Route::Local => work(shared, now, &request),
+            Route::Unknown => refuse(&request, Reject::UnknownRealm, "no such realm here"),
+            Route::Pool { pool, user_name } => {
+                let onward = forward::onward(origin, peer, packet, pool, user_name);
+                match forward::submit(shared, onward) {
+                    Ok(()) => return Ok(None),
+                    Err(why) => Err(why),
+                }
+            }
+        }
+    };
     let mut logins = locked(&shared.logins);
     match answer {
         Ok(Answer { octets, settled }) => {
@@ -54,6 +73,10 @@ pub(super) fn take(
             Err(why)
         }
     }
+}
+
+fn refuse(request: &Request<'_>, why: Reject, detail: &str) -> Result<Answer, Why> {
+    engine::refuse(request, why, detail).map_err(|_| Why::NoAnswer)
 }
 
 fn work(shared: &Shared, now: Now, request: &Request<'_>) -> Result<Answer, Why> {

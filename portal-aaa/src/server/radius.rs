@@ -20,7 +20,8 @@ use super::{
     clock::Clock,
     disconnect,
     drops::Drops,
-    net,
+    forward::{self, Forwarding},
+    net::{self, Work},
     origin::{Origin, Port},
     radsec::{self, Acceptor},
     request,
@@ -38,11 +39,13 @@ use crate::{
         writer::{self, Job},
     },
     credential::Keys,
+    proxy::{self, Routes, driver::Driver},
     store::Store,
 };
 
 /// Accounting requests that may wait for the disk; more are left to be sent again.
 const WAITING: usize = 4096;
+
 /// The `[radius]` table of the configuration, paths resolved.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -54,6 +57,10 @@ pub struct Settings {
     pub stations: Terms,
     /// RADIUS over TLS.
     pub radsec: Option<radsec::Settings>,
+    /// What stands after the `@` of our own names.
+    pub realm: String,
+    /// Where other realms are at home.
+    pub proxy: proxy::Settings,
 }
 
 /// What the listeners work with.
@@ -125,7 +132,9 @@ pub fn spawn(settings: &Settings, parts: Parts) -> Result<Running, StartError> {
     let logins = Arc::new(bind(settings.listen)?);
     let reports = Arc::new(bind(settings.accounting_listen)?);
     let (writer, jobs) = mpsc::sync_channel(WAITING);
-    let shared = Arc::new(Shared::new(engine, parts, writer));
+    let (forwarding, driver) = forwarding(settings, parts.clock)?;
+    let acceptor = settings.radsec.as_ref().map(acceptor).transpose()?.flatten();
+    let shared = Arc::new(Shared::new(engine, parts, forwarding, writer));
     let mut generation = None;
     shared.reload(&mut generation);
     let (tick, ticks) = mpsc::channel();
@@ -145,11 +154,14 @@ pub fn spawn(settings: &Settings, parts: Parts) -> Result<Running, StartError> {
     for _ in 0..net::workers() {
         running.listen("radius-auth", Port::Authentication, &logins)?;
     }
-    let acceptor = settings.radsec.as_ref().map(acceptor).transpose()?.flatten();
-    if let Some(acceptor) = acceptor {
-        running.radsec_address = Some(acceptor.listener.local_addr()?);
-        let (runtime, stopped) = (net::runtime()?, running.net.subscribe());
-        running.start("radius-net", move |shared| net::run(shared, &runtime, Some(acceptor), stopped))?;
+    let work = Work { acceptor, driver };
+    running.radsec_address = work.acceptor.as_ref().map(|a| a.listener.local_addr()).transpose()?;
+    if work.acceptor.is_some() || work.driver.is_some() {
+        let stopped = running.net.subscribe();
+        running.start("radius-net", move |shared| match net::runtime() {
+            Ok(runtime) => net::run(shared, &runtime, work, stopped),
+            Err(error) => tracing::error!(event = "radsec-failed", %error),
+        })?;
     }
     if let Some(endings) = shared.parts.endings.clone() {
         let socket = disconnect::bind(settings.listen.ip())?;
@@ -164,6 +176,21 @@ fn acceptor(settings: &radsec::Settings) -> Result<Option<Acceptor>, StartError>
     let Some(address) = settings.listen else { return Ok(None) };
     let listener = socket::listen(address).map_err(|source| StartError::Connections { address, source })?;
     Ok(Some(Acceptor { listener, tls: radsec::tls::server(settings)? }))
+}
+
+/// Who knows where other realms are, and who takes requests there.
+fn forwarding(
+    settings: &Settings,
+    clock: Clock,
+) -> Result<(Forwarding, Option<Driver<forward::Ticket>>), StartError> {
+    let routes = Routes::new(&settings.realm, &settings.proxy);
+    if settings.proxy.home_servers.is_empty() {
+        return Ok((Forwarding { routes, handle: None }, None));
+    }
+    let tls = settings.radsec.as_ref().filter(|_| settings.proxy.needs_tls());
+    let tls = tls.map(radsec::tls::client).transpose()?;
+    let (handle, driver) = proxy::driver::new(&settings.proxy, tls, clock)?;
+    Ok((Forwarding { routes, handle: Some(handle) }, Some(driver)))
 }
 
 impl Running {

@@ -18,6 +18,7 @@ use super::{
     clients::{Clients, Known},
     clock::Clock,
     drops::{Drops, Why},
+    forward::Forwarding,
     radius::Parts,
     rate::Rates,
 };
@@ -40,6 +41,7 @@ pub(super) struct Shared {
     pub(super) reports: Mutex<Duplicates>,
     pub(super) stop: AtomicBool,
     pub(super) parts: Parts,
+    pub(super) forwarding: Forwarding,
     rates: Mutex<Rates>,
     clients: RwLock<Arc<Clients>>,
     /// Goes when the listeners have stopped, and that ends the writer.
@@ -52,7 +54,12 @@ pub(super) fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Shared {
-    pub(super) fn new(engine: Engine, parts: Parts, writer: SyncSender<Job<Ticket>>) -> Self {
+    pub(super) fn new(
+        engine: Engine,
+        parts: Parts,
+        forwarding: Forwarding,
+        writer: SyncSender<Job<Ticket>>,
+    ) -> Self {
         Self {
             engine,
             clock: parts.clock,
@@ -62,6 +69,7 @@ impl Shared {
             reports: Mutex::new(Duplicates::new(DUPLICATES)),
             stop: AtomicBool::new(false),
             parts,
+            forwarding,
             rates: Mutex::default(),
             clients: RwLock::default(),
             writer: RwLock::new(Some(writer)),

@@ -3,6 +3,8 @@
 //! Used by `eapol.rs` (a real EAP peer) and `radius.rs` (packets made with the `radius` crate).
 #![allow(dead_code, reason = "each test program uses its own part")]
 
+pub(crate) mod pki;
+
 use std::{
     fs, io,
     net::{IpAddr, Ipv4Addr, SocketAddr},
@@ -115,6 +117,8 @@ impl World {
             accounting_listen: listen,
             stations: stations(path("aaa.pem"), path("aaa.key")),
             radsec: None,
+            realm: "operator.example".to_owned(),
+            proxy: Default::default(),
         };
         let mut parts = Parts {
             store,

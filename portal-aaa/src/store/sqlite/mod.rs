@@ -12,10 +12,13 @@ mod column;
 mod credential;
 mod gateway;
 mod migrate;
+mod session;
+mod usage;
 
 use std::{
     fs::OpenOptions,
     io,
+    ops::ControlFlow,
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -26,8 +29,8 @@ use std::{
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use super::{
-    AccountRecord, AccountingRecord, Change, Client, ClientKind, CredentialRecord, GatewaySession, Store,
-    StoreError,
+    AccountRecord, AccountingRecord, By, Change, Client, ClientKind, CredentialRecord, GatewaySession,
+    SessionRecord, Silence, Store, StoreError, Total, Usage,
 };
 
 /// How long a statement waits for another process's write.
@@ -35,8 +38,10 @@ const BUSY: Duration = Duration::from_secs(5);
 /// A busy database is asked again this often while it changes to the write-ahead log.
 const WAL_RETRY: Duration = Duration::from_millis(50);
 const WAL_ATTEMPTS: u32 = 100;
+/// Cache of whoever writes a great many rows, KiB.
+const MANY_KIB: i32 = 64 * 1024;
 /// More than there are statements.
-const STATEMENTS: usize = 32;
+const STATEMENTS: usize = 64;
 
 /// Why a database file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -92,6 +97,13 @@ impl SqliteStore {
     pub fn verify(&self) -> Result<(), StoreError> {
         let found: String = self.read().query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         if found == "ok" { Ok(()) } else { Err(StoreError::Database(found)) }
+    }
+
+    /// Before a great many rows are written: usernames are random, so their neighbours are all over the table, and a
+    /// larger part of it has to stay in memory.
+    pub fn expect_many(&self) -> Result<(), StoreError> {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(writer.pragma_update(None, "cache_size", -MANY_KIB)?)
     }
 
     fn read(&self) -> MutexGuard<'_, Connection> {
@@ -198,6 +210,31 @@ impl Store for SqliteStore {
 
     fn append_accounting(&self, records: &[AccountingRecord]) -> Result<(), StoreError> {
         self.write(|t| accounting::append(t, records))
+    }
+
+    fn open_sessions(&self, each: &mut dyn FnMut(SessionRecord)) -> Result<(), StoreError> {
+        session::open(&self.read(), each)
+    }
+
+    fn close_silent_sessions(&self, now: u64, silence: Silence, most: u32) -> Result<usize, StoreError> {
+        self.write(|t| session::close_silent(t, now, silence, most))
+    }
+
+    fn prune_accounting(&self, before: u64, most: u32) -> Result<usize, StoreError> {
+        self.write(|t| session::prune(t, before, most))
+    }
+
+    fn usage(
+        &self,
+        from: u64,
+        to: u64,
+        each: &mut dyn FnMut(Usage) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        usage::sessions(&self.read(), from, to, each)
+    }
+
+    fn totals(&self, from: u64, to: u64, by: By) -> Result<Vec<Total>, StoreError> {
+        usage::totals(&self.read(), from, to, by)
     }
 }
 

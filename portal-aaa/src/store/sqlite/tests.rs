@@ -11,7 +11,12 @@ use std::{
 use provisioning::identity::Mac;
 
 use super::*;
-use crate::store::{ClientKind, Handle, MessageAuthenticator, Sealed};
+use crate::{
+    accounting::record::sample,
+    store::{ClientKind, Handle, MessageAuthenticator, Sealed},
+};
+
+mod sessions;
 
 fn new() -> (tempfile::TempDir, SqliteStore) {
     let dir = tempfile::tempdir().unwrap();
@@ -74,16 +79,13 @@ fn report(number: u32) -> AccountingRecord {
         dedup,
         status: 3,
         session_id: format!("s{number}"),
-        multi_session_id: None,
-        username: Some("u@x".to_owned()),
-        mac: Some(Mac([2; 6])),
-        called_station: None,
         input_octets: u64::MAX,
         output_octets: 1,
         session_secs: 60,
         terminate_cause: Some(1),
         event_at: 1_000,
         received_at: 1_001,
+        ..sample::report()
     }
 }
 
