@@ -16,10 +16,11 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, UdpSocket},
     os::unix::fs::PermissionsExt as _,
     path::Path,
+    sync::atomic::{AtomicU16, Ordering},
     time::Duration,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 
 /// Shared secret of every RADIUS client here.
 pub(crate) const SECRET: &str = "loopback-secret-of-the-lab";
@@ -43,14 +44,32 @@ pub(crate) struct User {
     pub(crate) station: String,
 }
 
-/// A UDP port that nobody uses now.
+/// Ports for servers: below those that the kernel gives to clients, which come and go by the hundred meanwhile.
+const PORTS: std::ops::Range<u16> = 20_000..32_000;
+
+/// A UDP port that nobody uses now, and that was not given before.
 pub(crate) fn free_udp_port() -> Result<u16> {
-    Ok(UdpSocket::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    free_port(|address| UdpSocket::bind(address).is_ok())
 }
 
-/// A TCP port that nobody uses now.
+/// A TCP port that nobody uses now, and that was not given before.
 pub(crate) fn free_tcp_port() -> Result<u16> {
-    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?.port())
+    free_port(|address| TcpListener::bind(address).is_ok())
+}
+
+fn free_port(is_free: impl Fn(SocketAddr) -> bool) -> Result<u16> {
+    static GIVEN: AtomicU16 = AtomicU16::new(0);
+    let span = PORTS.end - PORTS.start;
+    // Two labs on one machine begin at different places.
+    let first = u16::try_from(std::process::id() % u32::from(span))?;
+    for _ in 0..span {
+        let next = GIVEN.fetch_add(1, Ordering::Relaxed);
+        let port = PORTS.start + (first.wrapping_add(next) % span);
+        if is_free(local(port)) {
+            return Ok(port);
+        }
+    }
+    bail!("no free port from {} to {}", PORTS.start, PORTS.end)
 }
 
 /// On loopback.
@@ -71,4 +90,19 @@ pub(crate) fn private_folder(path: &Path) -> Result<()> {
 /// A configuration file, with the path in the error.
 pub(crate) fn write(path: &Path, text: &str) -> Result<()> {
     fs::write(path, text).with_context(|| format!("write {}", path.display()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_port_is_given_twice() {
+        let ports: Vec<u16> = (0..100).map(|_| free_udp_port().unwrap()).collect();
+        let mut once = ports.clone();
+        once.sort_unstable();
+        once.dedup();
+        assert_eq!(once.len(), ports.len());
+        assert!(ports.iter().all(|port| PORTS.contains(port)));
+    }
 }

@@ -39,6 +39,8 @@ pub(super) enum Kin {
     Ours,
     /// FreeRADIUS, users in a file.
     FreeRadius,
+    /// The same with its session cache on, which every full login pays for.
+    FreeRadiusCache,
     /// FreeRADIUS, users in SQLite.
     FreeRadiusSql,
     /// hostapd.
@@ -51,6 +53,7 @@ impl Kin {
         match self {
             Self::Ours => "portal-aaa",
             Self::FreeRadius => "FreeRADIUS",
+            Self::FreeRadiusCache => "FreeRADIUS with cache",
             Self::FreeRadiusSql => "FreeRADIUS SQLite",
             Self::Hostapd => "hostapd",
         }
@@ -103,9 +106,9 @@ impl Contestant {
                 ours.serve()?;
                 Program::Ours(ours)
             }
-            Kin::FreeRadius | Kin::FreeRadiusSql => {
+            Kin::FreeRadius | Kin::FreeRadiusCache | Kin::FreeRadiusSql => {
                 let database = work.join("radius.db");
-                let backend = if kin == Kin::FreeRadius {
+                let backend = if kin != Kin::FreeRadiusSql {
                     Backend::File(&users)
                 } else {
                     if !database.exists() {
@@ -113,7 +116,7 @@ impl Contestant {
                     }
                     Backend::Sqlite(&database)
                 };
-                let cache = shape.mode.resumes();
+                let cache = shape.mode.resumes() || kin == Kin::FreeRadiusCache;
                 let options =
                     freeradius::Options { certificate, backend, tls13, ttls, secret: SECRET, cache };
                 Program::FreeRadius(FreeRadius::start(&name, &dir.join("server"), logs, &options)?)

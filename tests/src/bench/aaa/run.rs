@@ -18,7 +18,9 @@ pub(super) struct Run {
     pub(super) tally: Tally,
     /// Server, user and system time of all threads, per login.
     pub(super) server_cpu_us: f64,
-    /// The same by the scheduler's count.
+    /// Of that, in the kernel.
+    pub(super) server_system_us: f64,
+    /// All of it by the scheduler's count.
     pub(super) server_scheduled_us: f64,
     /// Generator, per login.
     pub(super) generator_cpu_us: f64,
@@ -46,6 +48,7 @@ impl Run {
         let busy = (later.0 + later.1) - (machine.0 + machine.1);
         Ok(Self {
             server_cpu_us: server / each,
+            server_system_us: (after.system_us - before.system_us) / each,
             server_scheduled_us: (after.scheduled_us - before.scheduled_us) / each,
             generator_cpu_us: tally.own_cpu_us / each,
             logins_per_sec: each / tally.wall_secs,

@@ -8,8 +8,8 @@ use super::{
 };
 
 const HEAD: &str = "\
-| row | server | CPU µs a login | min–max | scheduler's µs | ours is | logins/s | rounds | RSS MiB | generator µs | other cores |
-|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|
+| row | server | CPU µs a login | min–max | in the kernel | scheduler's µs | ours is | logins/s | rounds | RSS MiB | generator µs | other cores |
+|---|---|---:|---:|---:|---:|---:|---:|---:|---:|---:|---:|
 ";
 
 /// All of it.
@@ -76,7 +76,7 @@ pub(super) fn lines(row: &Row) -> String {
 fn figures(row: &Row, measured: &Measured) -> String {
     if let Some(why) = &measured.not_measured {
         return format!(
-            "not measured: {} | | | | | | | |",
+            "not measured: {} | | | | | | | | |",
             why.lines().take(2).collect::<Vec<_>>().join(" ")
         );
     }
@@ -87,8 +87,9 @@ fn figures(row: &Row, measured: &Measured) -> String {
         .filter(|_| measured.server != "portal-aaa")
         .map_or("".to_owned(), |ratio| format!("{ratio:.2}"));
     format!(
-        "{:.1} | {least:.0}–{most:.0} | {:.1} | {ratio} | {:.0} | {:.2} | {:.1} | {:.1} | {:.2}",
+        "{:.1} | {least:.0}–{most:.0} | {:.1} | {:.1} | {ratio} | {:.0} | {:.2} | {:.1} | {:.1} | {:.2}",
         of(|run| run.server_cpu_us),
+        of(|run| run.server_system_us),
         of(|run| run.server_scheduled_us),
         of(|run| run.logins_per_sec),
         of(|run| run.rounds),
