@@ -23,6 +23,9 @@ use nix::{
 };
 use serde_json::Value;
 
+#[path = "cli/usage.rs"]
+mod usage;
+
 const IMSI: &str = "001010123456789";
 const IMEI: &str = "490154203237518";
 const MAC: &str = "02:00:00:00:00:01";
@@ -337,6 +340,80 @@ fn clients_are_added_and_changed_and_their_secrets_sealed() {
 }
 
 #[test]
+fn clients_are_listed_and_removed() {
+    let installation = Installation::new();
+    installation
+        .run(&["nas", "add", "ap-1", "--network", "10.9.0.0/24", "--secret", SECRET, "--coa-port", "3799"])
+        .well();
+    installation.run(&["gateway", "add", "pgw", "--network", "10.8.0.1", "--secret", SECRET]).well();
+    let list: Value = serde_json::from_str(&installation.run(&["nas", "list", "--json"]).well()).unwrap();
+    assert_eq!(list.as_array().unwrap().len(), 1);
+    assert_eq!(list[0]["name"], "ap-1");
+    assert_eq!((&list[0]["network"], &list[0]["coa_port"]), (&"10.9.0.0/24".into(), &3799.into()));
+    assert_eq!(list[0]["message_authenticator"], "require");
+    assert!(!list.to_string().contains(SECRET));
+    assert!(installation.run(&["gateway", "list"]).well().starts_with("pgw\t10.8.0.1/32"));
+    assert!(installation.run(&["nas", "remove", "pgw"]).well().starts_with("unchanged"));
+    assert!(installation.run(&["nas", "remove", "ap-1"]).well().starts_with("removed"));
+    assert!(installation.run(&["nas", "remove", "ap-1"]).well().starts_with("unchanged"));
+    assert_eq!(installation.run(&["nas", "list", "--json"]).well(), "[]\n");
+}
+
+#[test]
+fn accounts_are_made_changed_listed_and_removed() {
+    let installation = Installation::new();
+    let add = |name: &str, password: &str, more: &[&str]| {
+        let mut arguments = vec!["user", "add", name, "--password", password];
+        arguments.extend_from_slice(more);
+        installation.run(&arguments)
+    };
+    let word = "an ünusual pass word";
+    assert!(add("CORP\\jö 1", word, &[]).well().starts_with("added: CORP\\jö 1"));
+    assert!(add("CORP\\jö 1", word, &[]).well().starts_with("unchanged"));
+    let narrow =
+        ["--mac", "0200.0000.0001", "--methods", "pap,peap-mschapv2", "--ssid", "a b", "--ssid", "c"];
+    assert!(add("CORP\\jö 1", word, &narrow).well().starts_with("changed"));
+    assert_eq!(installation.holding(&[word]), Vec::<PathBuf>::new());
+
+    let list = installation.run(&["user", "list", "--json"]).well();
+    assert!(!list.contains(word), "{list}");
+    let list: Value = serde_json::from_str(&list).unwrap();
+    let account = &list[0];
+    assert_eq!((&account["name"], &account["mac"]), (&"CORP\\jö 1".into(), &MAC.into()));
+    assert_eq!(account["methods"], serde_json::json!(["peap-mschapv2", "pap"]));
+    assert_eq!(account["ssids"], serde_json::json!(["a b", "c"]));
+    assert_eq!((&account["vlan"], &account["disabled"]), (&Value::Null, &false.into()));
+    assert!(installation.run(&["user", "list"]).well().contains("mac 02:00:00:00:00:01"));
+
+    assert!(add("x", "p", &["--methods", "pap,md5"]).badly(2).contains("ttls-eap-gtc"));
+    assert!(add("x", "p", &["--nas", "nowhere"]).badly(1).contains("no access point nowhere"));
+    assert!(add("x", "p", &["--vlan", "4095"]).badly(2).contains("4094"));
+    assert!(add("x\ny", "p", &[]).badly(1).contains("control characters"));
+    assert!(add("x", "", &[]).badly(1).contains("1 to 256 characters"));
+    let issued = installation.issue(&[]);
+    assert!(add(issued["username"].as_str().unwrap(), "p", &[]).badly(1).contains("issued credential"));
+    let long = add("long", &"p".repeat(129), &[]);
+    assert!(long.status.success() && long.err.contains("PAP bears 128"), "{}", long.err);
+    assert!(!add("long", &"p".repeat(129), &["--methods", "peap-mschapv2"]).err.contains("PAP"));
+
+    let mut command = installation.command(&["user", "add", "piped", "--password", "-"]);
+    let mut child =
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all("from a pipe ö\n".as_bytes()).unwrap();
+    assert!(ran(child.wait_with_output().unwrap()).well().starts_with("added: piped"));
+    assert!(add("piped", "from a pipe ö", &[]).well().starts_with("unchanged"));
+
+    let run = |what: &str, name: &str| installation.run(&["user", what, name]);
+    assert!(run("disable", "piped").well().starts_with("disabled"));
+    assert!(run("disable", "piped").well().starts_with("unchanged"));
+    assert!(installation.run(&["user", "list"]).well().contains("DISABLED"));
+    assert!(run("enable", "piped").well().starts_with("enabled"));
+    assert!(run("enable", "nobody").badly(1).contains("no account nobody"));
+    assert!(run("remove", "piped").well().starts_with("removed"));
+    assert!(run("remove", "piped").well().starts_with("unchanged"));
+}
+
+#[test]
 fn wrong_usage_is_2_and_says_what_is_right() {
     let installation = Installation::new();
     let issue = |more: &[&str]| {
@@ -397,7 +474,9 @@ fn check_names_what_is_wrong_and_the_remedy() {
     broken("tls/aaa.key", Some(&portal_key), &["does not belong to it"]);
     let other = Installation::new();
     let other_keys = fs::read(other.path("keys.toml")).unwrap();
-    broken("keys.toml", Some(&other_keys), &["secret of ap does not open", "secret of pgw"]);
+    installation.run(&["user", "add", "probe", "--password", "p", "--nas", "ap"]).well();
+    let sealed = ["secret of ap does not open", "secret of pgw", "password of account probe does not open"];
+    broken("keys.toml", Some(&other_keys), &sealed);
     let other_ca = fs::read(other.path("tls/ca.pem")).unwrap();
     broken("tls/ca.pem", Some(&other_ca), &["not signed by [tls] ca"]);
 
@@ -411,6 +490,22 @@ fn check_names_what_is_wrong_and_the_remedy() {
     assert!(
         installation.run(&["check"]).badly(1).contains("does not carry the name radius.operator.example")
     );
+}
+
+#[test]
+fn check_names_access_points_that_are_not_there() {
+    let installation = Installation::new();
+    installation.run(&["nas", "add", "ap", "--network", "10.9.0.0/24", "--secret", SECRET]).well();
+    installation.run(&["user", "add", "probe", "--password", "p", "--nas", "ap"]).well();
+    installation.configure("nas = []", "nas = [\"hall\"]");
+    installation.configure("# Usage as", "[session.nas.roof]\nvlan = 7\n# Usage as");
+    installation.run(&["nas", "remove", "ap"]).well();
+    let said = installation.run(&["check"]).well();
+    for word in
+        ["nas lists hall", "[session.nas.roof]", "account probe is good at ap", "accounts made by hand: 1"]
+    {
+        assert!(said.contains(word), "{word}: {said}");
+    }
 }
 
 #[test]

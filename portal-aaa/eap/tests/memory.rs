@@ -33,6 +33,8 @@ use rustls::{
 const CONVERSATIONS: usize = 200;
 /// What one may hold on to, buffers of TLS included: four kilobytes of it are where TLS reads.
 const LIMIT: usize = 12 * 1024;
+/// A session in the store, its places in the three indices included.
+const SESSION_LIMIT: usize = 1024;
 /// What a peer may make it hold on to that sends a message without end, of which sixteen kilobytes are taken.
 const HOSTILE_LIMIT: usize = 32 * 1024;
 
@@ -63,6 +65,7 @@ fn sizes() {
     // One after the other: the allocator counts what all threads hold.
     a_half_open_conversation_is_small();
     an_endless_message_is_bounded();
+    a_kept_session_is_small();
 }
 
 fn a_half_open_conversation_is_small() {
@@ -109,6 +112,23 @@ fn an_endless_message_is_bounded() {
     let each = (HELD.load(Ordering::Relaxed) - before) / CONVERSATIONS;
     println!("a message of sixteen kilobytes is half here: {each} octets");
     assert!(each <= HOSTILE_LIMIT, "{each} octets");
+}
+
+fn a_kept_session_is_small() {
+    for version in [&TLS12, &TLS13] {
+        let (server, peer) = configs(LoginMethod::PeapMschapv2, version);
+        let log_in = |number: usize| {
+            let identity = format!("310150123456{number:03}@operator.example");
+            let peer = Arc::new(peer::Config { identity, ..(*peer).clone() });
+            assert!((1..).any(|requests| open(&server, &peer, requests).is_none()));
+        };
+        log_in(0);
+        let before = HELD.load(Ordering::Relaxed);
+        (1..=CONVERSATIONS).for_each(log_in);
+        let each = (HELD.load(Ordering::Relaxed) - before) / CONVERSATIONS;
+        println!("{version:?}, a session to be resumed: {each} octets");
+        assert!(each <= SESSION_LIMIT, "{each} octets");
+    }
 }
 
 /// A conversation of which so many requests are out, the peer's end dropped; none if it ends before.

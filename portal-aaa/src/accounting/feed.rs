@@ -8,7 +8,7 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use provisioning::identity::{Imei, Imsi};
 
-use crate::store::StoreError;
+use crate::store::{AccountingRecord, StoreError};
 
 /// One accounting request of a packet gateway. `Debug` masks the identifiers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -31,10 +31,17 @@ pub struct FeedRecord {
     pub event_at: u64,
 }
 
-/// Takes what the gateways say.
+/// Takes what the gateways say, and where it wants to, what access points say.
 pub trait GatewayFeed: Send + Sync {
     /// Applies one record. `Ok` means that it is on disk: only then is the request acknowledged
     /// (RFC 2866 §2), and the gateway repeats what was not. Must bear repetition and records that arrive
     /// out of order. `now` is seconds since 1970.
     fn accounting(&self, record: &FeedRecord, now: u64) -> Result<(), StoreError>;
+
+    /// Before a report of any client is written: adds whose it is, which the packet does not say. `fed` is the same
+    /// report where a gateway sent it.
+    fn complete(&self, _report: &mut AccountingRecord, _fed: Option<&FeedRecord>) {}
+
+    /// A report of any client is on disk.
+    fn written(&self, _report: &AccountingRecord) {}
 }

@@ -1,12 +1,17 @@
 //! An Accounting-Request as what the database keeps and as what the gateway table learns (RFC 2866 §5,
 //! RFC 2869 §5.1–5.3, 3GPP TS 29.061 §16.4). Pure; called by [`crate::server::radius`].
 
+use std::net::IpAddr;
+
 use provisioning::identity::Mac;
 use radius::{AttributeType as A, Packet, Vendor, tgpp};
 use sha2::{Digest, Sha256};
 
 use super::feed::FeedRecord;
-use crate::store::{AccountingRecord, ClientKind};
+use crate::{
+    credential::token,
+    store::{AccountingRecord, ClientKind},
+};
 
 /// RFC 2866 §5.1.
 pub mod status {
@@ -26,6 +31,12 @@ pub mod status {
 const CLOCK_UNSET: u64 = 1_000_000_000;
 /// An event further in the future than this comes from a wrong clock, seconds.
 const CLOCK_AHEAD_SECS: u64 = 86_400;
+
+/// Wi-Fi Alliance's WISPr; its Location-Name is `OPERATOR,Place`.
+const WISPR: Vendor = Vendor(14122);
+const WISPR_LOCATION_NAME: u8 = 2;
+/// 3GPP TS 23.003 §2.2: at most 15; with the leading digit of RFC 4186 §4.1.1.6 one more, shortest in use one less.
+const IMSI_DIGITS: usize = 14;
 
 /// Why a report cannot be kept. It is not acknowledged.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -56,21 +67,32 @@ pub fn parse(
         ClientKind::Nas => packet.text(attribute),
         ClientKind::Gateway => None,
     };
+    let called_station = packet.get(A::CALLED_STATION_ID).map(readable);
     let mut record = AccountingRecord {
+        kind,
         client: client.to_owned(),
         dedup: [0; 32],
         status,
         session_id,
         multi_session_id: packet.get(A::ACCT_MULTI_SESSION_ID).map(readable),
-        username: of_station(A::USER_NAME).map(str::to_owned),
+        username: of_station(A::USER_NAME).map(name),
         mac: of_station(A::CALLING_STATION_ID).and_then(|text| text.parse::<Mac>().ok()),
-        called_station: packet.get(A::CALLED_STATION_ID).map(readable),
+        ssid: called_station.as_deref().and_then(ssid).map(str::to_owned),
+        called_station,
         input_octets: octets(packet, A::ACCT_INPUT_OCTETS, A::ACCT_INPUT_GIGAWORDS),
         output_octets: octets(packet, A::ACCT_OUTPUT_OCTETS, A::ACCT_OUTPUT_GIGAWORDS),
         session_secs: packet.integer(A::ACCT_SESSION_TIME).unwrap_or(0),
         terminate_cause: packet.integer(A::ACCT_TERMINATE_CAUSE),
         event_at: event_at(packet, now),
         received_at: now,
+        class: packet.all(A::CLASS).find_map(|class| class.value.try_into().ok()),
+        calling_station: of_station(A::CALLING_STATION_ID).map(str::to_owned),
+        place: packet.vendor_text(WISPR, WISPR_LOCATION_NAME).map(str::to_owned),
+        nas_identifier: packet.get(A::NAS_IDENTIFIER).map(readable),
+        nas_address: nas_address(packet),
+        subscriber: None,
+        stamp: 0,
+        address: None,
     };
     record.dedup = dedup(&record, timestamp(packet, now));
     Ok(record)
@@ -88,6 +110,29 @@ pub fn feed(packet: &Packet<'_>, record: &AccountingRecord) -> FeedRecord {
         imeisv: packet.vendor_text(Vendor::TGPP, tgpp::IMEISV).and_then(|text| text.parse().ok()),
         event_at: record.event_at,
     }
+}
+
+/// Where the client says it is: NAS-IP-Address or NAS-IPv6-Address.
+pub fn nas_address(packet: &Packet<'_>) -> Option<IpAddr> {
+    let v6 = packet.get(A::NAS_IPV6_ADDRESS).and_then(|octets| <[u8; 16]>::try_from(octets).ok());
+    packet.ipv4(A::NAS_IP_ADDRESS).map(IpAddr::from).or(v6.map(IpAddr::from))
+}
+
+/// The network's name in Called-Station-Id: what follows the access point's address and a colon (RFC 3580 §3.20). Some
+/// write colons inside of the address too, and a name may hold them.
+pub fn ssid(called_station: &str) -> Option<&str> {
+    let parts = called_station.match_indices(':').map(|(at, _)| called_station.split_at(at));
+    let mut parts = parts.filter(|(address, _)| address.parse::<Mac>().is_ok());
+    parts.next().and_then(|(_, name)| name.strip_prefix(':')).filter(|name| !name.is_empty())
+}
+
+/// User-Name, with what may be an IMSI hidden: a phone that tried EAP-SIM has it in its identity.
+fn name(username: &str) -> String {
+    let longest = username.split(|c: char| !c.is_ascii_digit()).map(str::len).max().unwrap_or(0);
+    if longest < IMSI_DIGITS || token::id(username).is_some() {
+        return username.to_owned();
+    }
+    username.chars().map(|c| if c.is_ascii_digit() { '•' } else { c }).collect()
 }
 
 /// Both halves of a counter (RFC 2869 §5.1, §5.2), at most what a signed column holds.
@@ -131,6 +176,44 @@ fn readable(value: &[u8]) -> String {
     match std::str::from_utf8(value) {
         Ok(text) => text.to_owned(),
         Err(_) => data_encoding::HEXLOWER.encode(value),
+    }
+}
+
+#[cfg(test)]
+pub(crate) mod sample {
+    use super::*;
+
+    /// When it happens.
+    pub(crate) const AT: u64 = 1_800_000_000;
+
+    /// A Start of an access point with everything in it that the packet tells.
+    pub(crate) fn report() -> AccountingRecord {
+        AccountingRecord {
+            kind: ClientKind::Nas,
+            client: "ap-1".to_owned(),
+            dedup: [0; 32],
+            status: status::START,
+            session_id: "s1".to_owned(),
+            multi_session_id: None,
+            username: Some("token@x".to_owned()),
+            mac: Some(Mac([2, 0, 0, 0, 0, 1])),
+            called_station: Some("00-10-A4-23-19-C0:operator-wifi".to_owned()),
+            input_octets: 0,
+            output_octets: 0,
+            session_secs: 0,
+            terminate_cause: None,
+            event_at: AT,
+            received_at: AT,
+            class: None,
+            calling_station: Some("02-00-00-00-00-01".to_owned()),
+            ssid: Some("operator-wifi".to_owned()),
+            place: Some("hall".to_owned()),
+            nas_identifier: Some("ap".to_owned()),
+            nas_address: Some(IpAddr::from([192, 0, 2, 1])),
+            subscriber: None,
+            stamp: 0,
+            address: None,
+        }
     }
 }
 
@@ -190,6 +273,65 @@ mod tests {
             let record = read(stop().integer(A::EVENT_TIMESTAMP, wrong), ClientKind::Nas, NOW).unwrap();
             assert_eq!(record.event_at, NOW, "{wrong}");
         }
+    }
+
+    #[test]
+    fn what_the_access_point_tells_of_itself_and_the_login() {
+        let record = read(
+            stop()
+                .attribute(A::CLASS, b"of a proxy")
+                .attribute(A::CLASS, &[7; 16])
+                .text(A::CALLED_STATION_ID, "00-10-A4-23-19-C0:a:b")
+                .text(A::NAS_IDENTIFIER, "ap")
+                .attribute(A::NAS_IP_ADDRESS, &[192, 0, 2, 1])
+                .vendor(WISPR, WISPR_LOCATION_NAME, b"OPERATOR,Hall"),
+            ClientKind::Nas,
+            NOW,
+        )
+        .unwrap();
+        assert_eq!((record.class, record.ssid.as_deref()), (Some([7; 16]), Some("a:b")));
+        assert_eq!(
+            (record.place.as_deref(), record.nas_identifier.as_deref()),
+            (Some("OPERATOR,Hall"), Some("ap"))
+        );
+        assert_eq!(record.nas_address, Some(IpAddr::from([192, 0, 2, 1])));
+        assert_eq!(record.calling_station.as_deref(), Some("02-00-00-00-00-01"));
+        let six = stop().attribute(A::NAS_IPV6_ADDRESS, &[0x20; 16]);
+        assert_eq!(read(six, ClientKind::Nas, NOW).unwrap().nas_address, Some(IpAddr::from([0x20; 16])));
+    }
+
+    #[test]
+    fn network_names_in_every_notation() {
+        for (called, name) in [
+            ("00-10-A4-23-19-C0:net", Some("net")),
+            ("00:10:a4:23:19:c0:net", Some("net")),
+            ("0010a42319c0:my:net", Some("my:net")),
+            ("0010.a423.19c0:net", Some("net")),
+            ("00-10-A4-23-19-C0:", None),
+            ("00-10-A4-23-19-C0", None),
+            ("00:10:a4:23:19:c0", None),
+            ("internet", None),
+            ("a:b", None),
+            ("", None),
+        ] {
+            assert_eq!(ssid(called), name, "{called}");
+        }
+    }
+
+    #[test]
+    fn an_imsi_in_a_username_is_hidden() {
+        for (given, kept) in [
+            ("0001010123456789@wlan.mnc001.mcc001.3gppnetwork.org", false),
+            ("001010123456789", false),
+            ("49170000000@x", true),
+            ("jo 1234567890", true),
+        ] {
+            assert_eq!(name(given) == given, kept, "{given}");
+            assert!(!name("x001010123456789y").contains("00101"));
+        }
+        let opaque = "2".repeat(62) + "a";
+        let token = format!("{opaque}@operator.example");
+        assert_eq!(name(&token), token, "what may be a token is one");
     }
 
     #[test]

@@ -30,7 +30,11 @@ pub fn run<T>(
 ) {
     while let Ok(first) = jobs.recv() {
         let batch = std::iter::once(first).chain(jobs.try_iter()).take(MAX_BATCH);
-        let (records, rest): (Vec<_>, Vec<_>) = batch.map(|job| (job.record, (job.feed, job.ticket))).unzip();
+        let (mut records, rest): (Vec<_>, Vec<_>) =
+            batch.map(|job| (job.record, (job.feed, job.ticket))).unzip();
+        for (record, (fed, _)) in records.iter_mut().zip(&rest) {
+            feed.complete(record, fed.as_ref());
+        }
         let written = store.append_accounting(&records);
         for (record, (fed, ticket)) in records.iter().zip(rest) {
             // In the order of arrival; the table judges by event time.
@@ -38,6 +42,9 @@ pub fn run<T>(
                 Some(fed) => feed.accounting(&fed, record.received_at),
                 None => Ok(()),
             };
+            if written.is_ok() {
+                feed.written(record);
+            }
             done(ticket, written.as_ref().and(fed.as_ref()).copied());
         }
     }
@@ -53,7 +60,10 @@ mod tests {
     use rusqlite::Connection;
 
     use super::*;
-    use crate::{accounting::record::status, store::sqlite::SqliteStore};
+    use crate::{
+        accounting::record::{sample::report, status},
+        store::{ClientKind, sqlite::SqliteStore},
+    };
 
     /// Notes what it is told.
     #[derive(Default)]
@@ -66,6 +76,16 @@ mod tests {
             }
             self.0.lock().unwrap().push(record.session_id.clone());
             Ok(())
+        }
+
+        fn complete(&self, report: &mut AccountingRecord, fed: Option<&FeedRecord>) {
+            assert_eq!(fed.is_some(), report.kind == ClientKind::Gateway);
+            report.stamp = 77;
+        }
+
+        fn written(&self, report: &AccountingRecord) {
+            assert_eq!(report.stamp, 77, "completed before it was written");
+            self.0.lock().unwrap().push(format!("written {}", report.dedup[0]));
         }
     }
 
@@ -82,20 +102,10 @@ mod tests {
             event_at: 0,
         });
         let record = AccountingRecord {
-            client: "c".to_owned(),
+            kind: if gateway.is_some() { ClientKind::Gateway } else { ClientKind::Nas },
             dedup: [number; 32],
-            status: status::START,
             session_id,
-            multi_session_id: None,
-            username: None,
-            mac: None,
-            called_station: None,
-            input_octets: 0,
-            output_octets: 0,
-            session_secs: 0,
-            terminate_cause: None,
-            event_at: 0,
-            received_at: 0,
+            ..report()
         };
         Job { record, feed, ticket: number }
     }
@@ -124,7 +134,9 @@ mod tests {
         ];
         let done = write(&store, &feed, jobs);
         assert_eq!(done, [(1, true), (2, true), (3, false), (4, true), (1, true)]);
-        assert_eq!(*feed.0.lock().unwrap(), ["session-2", "session-4"]);
+        let told =
+            ["written 1", "session-2", "written 2", "written 3", "session-4", "written 4", "written 1"];
+        assert_eq!(*feed.0.lock().unwrap(), told);
         let database = Connection::open(&path).unwrap();
         let rows: u32 = database.query_row("SELECT count(*) FROM accounting", [], |row| row.get(0)).unwrap();
         assert_eq!(rows, 4);

@@ -15,6 +15,7 @@ use crate::{
     store::{ClientKind, Store as _, sqlite::SqliteStore},
 };
 
+mod accounts;
 mod certificate;
 
 /// What was found.
@@ -115,6 +116,7 @@ fn database(
             findings.problem(format!("the secret of {} does not open", client.name), remedy);
         }
     }
+    accounts::check(settings, store, keys, &clients, findings);
     if nas == 0 {
         findings.note("no access point may ask for logins", add(config, "nas"));
     }

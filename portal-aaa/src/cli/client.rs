@@ -1,9 +1,11 @@
-//! `portal-aaa nas add` and `portal-aaa gateway add`: who may send RADIUS, and with which secret.
+//! `portal-aaa nas` and `portal-aaa gateway`, each with `add`, `remove` and `list`: who may send RADIUS, and with
+//! which secret.
 
-use std::io::{self, BufRead as _, Write};
+use std::io::{self, BufRead as _, Read as _, Write};
 
 use anyhow::{Result, bail, ensure};
 use clap::{Args, Subcommand, ValueEnum};
+use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::{Config, installation::Installation};
@@ -18,17 +20,17 @@ const GOOD_SECRET: usize = 16;
 const MAX_NAME: usize = 64;
 /// MD5 hashes it whole; more is a slip.
 const MAX_SECRET: usize = 256;
+/// What is read from standard input at most: longer than any secret or password.
+const MAX_LINE: u64 = 4096;
 
 #[derive(Debug, Subcommand)]
-pub(super) enum Nas {
-    /// Add an access point or controller, or change the one of this name.
+pub(super) enum Command {
+    /// Add one, or change the one of this name.
     Add(Options),
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum Gateway {
-    /// Add a packet gateway, or change the one of this name.
-    Add(Options),
+    /// Remove one: what it sends is dropped from then on.
+    Remove(Remove),
+    /// Show all, without their secrets.
+    List(List),
 }
 
 #[derive(Args)]
@@ -74,7 +76,94 @@ impl std::fmt::Debug for Options {
     }
 }
 
-pub(super) fn add(kind: ClientKind, options: &Options, out: &mut dyn Write) -> Result<()> {
+#[derive(Debug, Args)]
+pub(super) struct Remove {
+    /// Name that it was added with.
+    name: String,
+    #[command(flatten)]
+    config: Config,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct List {
+    /// Print one JSON array.
+    #[arg(long)]
+    json: bool,
+    #[command(flatten)]
+    config: Config,
+}
+
+pub(super) fn run(kind: ClientKind, command: &Command, out: &mut dyn Write) -> Result<()> {
+    match command {
+        Command::Add(options) => add(kind, options, out),
+        Command::Remove(options) => remove(kind, options, out),
+        Command::List(options) => list(kind, options, out),
+    }
+}
+
+fn remove(kind: ClientKind, options: &Remove, out: &mut dyn Write) -> Result<()> {
+    let installation = Installation::open(&options.config.path)?;
+    match installation.store.remove_client(kind, &options.name)? {
+        Change::Missing => writeln!(out, "unchanged: there is no {} {}", what(kind), options.name)?,
+        _ => writeln!(out, "removed: a running `serve` drops its packets within a second")?,
+    }
+    Ok(())
+}
+
+/// What `--json` prints for each client.
+#[derive(Serialize)]
+struct Listed<'a> {
+    name: &'a str,
+    network: String,
+    message_authenticator: &'static str,
+    coa_port: Option<u16>,
+    max_rate: Option<u32>,
+}
+
+fn list(kind: ClientKind, options: &List, out: &mut dyn Write) -> Result<()> {
+    let clients = Installation::open(&options.config.path)?.store.clients()?;
+    let listed = clients.iter().filter(|client| client.kind == kind).map(|client| Listed {
+        name: &client.name,
+        network: format!("{}/{}", client.network, client.prefix),
+        message_authenticator: match client.message_authenticator {
+            MessageAuthenticator::Require => "require",
+            MessageAuthenticator::Audit => "audit",
+            MessageAuthenticator::Off => "off",
+        },
+        coa_port: client.coa_port,
+        max_rate: client.max_rate,
+    });
+    let listed: Vec<_> = listed.collect();
+    if options.json {
+        serde_json::to_writer(&mut *out, &listed)?;
+        writeln!(out)?;
+        return Ok(());
+    }
+    for client in listed {
+        write!(
+            out,
+            "{}\t{}\tmessage-authenticator {}",
+            client.name, client.network, client.message_authenticator
+        )?;
+        if let Some(port) = client.coa_port {
+            write!(out, "; coa-port {port}")?;
+        }
+        if let Some(rate) = client.max_rate {
+            write!(out, "; max-rate {rate}")?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn what(kind: ClientKind) -> &'static str {
+    match kind {
+        ClientKind::Nas => "access point",
+        ClientKind::Gateway => "packet gateway",
+    }
+}
+
+fn add(kind: ClientKind, options: &Options, out: &mut dyn Write) -> Result<()> {
     let secret = secret(&options.secret)?;
     let installation = Installation::open(&options.config.path)?;
     let client = Client {
@@ -92,16 +181,12 @@ pub(super) fn add(kind: ClientKind, options: &Options, out: &mut dyn Write) -> R
         max_rate: options.max_rate,
     };
     must_be_alone(&installation, &client)?;
-    let what = match kind {
-        ClientKind::Nas => "access point",
-        ClientKind::Gateway => "packet gateway",
-    };
     let done = match installation.store.put_client(&client)? {
         Change::Created => "added",
         Change::Updated => "changed",
         Change::Identity | Change::Missing => "unchanged",
     };
-    writeln!(out, "{done}: {what} {} at {}", client.name, options.network)?;
+    writeln!(out, "{done}: {} {} at {}", what(kind), client.name, options.network)?;
     if secret.len() < GOOD_SECRET {
         writeln!(
             io::stderr(),
@@ -128,15 +213,21 @@ fn must_be_alone(installation: &Installation, new: &Client) -> Result<()> {
 }
 
 fn secret(given: &str) -> Result<Zeroizing<String>> {
+    let secret = read_secret(given)?;
+    ensure!(!secret.is_empty(), "an empty secret protects nothing");
+    ensure!(secret.len() <= MAX_SECRET, "the secret is longer than {MAX_SECRET} octets");
+    Ok(secret)
+}
+
+/// As given, or from standard input for `-`.
+pub(super) fn read_secret(given: &str) -> Result<Zeroizing<String>> {
     let mut secret = Zeroizing::new(given.to_owned());
     if given == "-" {
         secret.clear();
-        io::stdin().lock().read_line(&mut secret)?;
+        io::stdin().lock().take(MAX_LINE).read_line(&mut secret)?;
         let length = secret.trim_end_matches(['\r', '\n']).len();
         secret.truncate(length);
     }
-    ensure!(!secret.is_empty(), "an empty secret protects nothing");
-    ensure!(secret.len() <= MAX_SECRET, "the secret is longer than {MAX_SECRET} octets");
     Ok(secret)
 }
 

@@ -1,6 +1,6 @@
 //! `portal-aaa credential issue` and `revoke`: what the portal does, by hand, and the way back.
 
-use std::{fs, io::Write};
+use std::{fs, io::Write, path::PathBuf};
 
 use anyhow::{Context as _, Result, bail};
 use clap::{Args, Subcommand};
@@ -10,7 +10,7 @@ use provisioning::{
 };
 use serde::Serialize;
 
-use super::{Config, installation::Installation};
+use super::{Config, bulk, installation::Installation, text};
 use crate::{
     credential::{IssueRequest, Lifetime, system_random},
     server::clock::Clock,
@@ -28,18 +28,22 @@ pub(super) enum Command {
 #[derive(Debug, Args)]
 pub(super) struct Issue {
     /// IMSI of the SIM.
-    #[arg(long, required_unless_present = "imei")]
+    #[arg(long, required_unless_present_any = ["imei", "from"])]
     imsi: Option<Imsi>,
     /// IMEI of the equipment.
     #[arg(long)]
     imei: Option<Imei>,
     /// MAC address of the WLAN card, in any notation.
-    #[arg(long)]
-    mac: Mac,
+    #[arg(long, required_unless_present = "from")]
+    mac: Option<Mac>,
+    /// List of devices, a line each with the columns imsi,imei,mac (CSV; `-` for standard input): issues for all of
+    /// them and prints one JSON object a line.
+    #[arg(long, value_name = "FILE", requires = "json", conflicts_with_all = ["imsi", "imei", "mac"])]
+    from: Option<PathBuf>,
     /// device, one-time or a number of seconds [default: as configured].
     #[arg(long)]
     lifetime: Option<Lifetime>,
-    /// Print one JSON object.
+    /// Print one JSON object (for each credential).
     #[arg(long)]
     json: bool,
     #[command(flatten)]
@@ -67,21 +71,25 @@ struct Issued<'a> {
 
 pub(super) fn issue(options: &Issue, out: &mut dyn Write) -> Result<()> {
     let installation = Installation::open(&options.config.path)?;
+    let ca = fs::canonicalize(&installation.settings.tls.ca)?;
+    let ca_path = ca.to_str().context("the path of the CA certificate is not UTF-8")?;
+    if let Some(from) = &options.from {
+        return bulk::issue(&installation, from, options.lifetime, ca_path, out);
+    }
     let now = Clock::start().now().unix;
     let request = IssueRequest {
         imsi: options.imsi.clone(),
         imei: options.imei.clone(),
-        mac: options.mac,
+        mac: options.mac.context("a credential needs a MAC address")?,
         lifetime: options.lifetime,
         source: None,
     };
     let credential = installation.authority(now)?.issue(now, &request, &mut system_random)?;
-    let ca = fs::canonicalize(&installation.settings.tls.ca)?;
     let issued = Issued {
         username: &credential.username,
         // Its purpose: whoever ran the command hands it to the device.
         password: credential.password.expose(),
-        ca_path: ca.to_str().context("the path of the CA certificate is not UTF-8")?,
+        ca_path,
         server_name: &credential.eap.server_name,
         expires: expires(&credential)?,
     };
@@ -115,8 +123,7 @@ pub(super) fn revoke(options: &Revoke, out: &mut dyn Write) -> Result<()> {
     Ok(())
 }
 
-fn expires(credential: &Credential) -> Result<Option<String>> {
-    let time =
-        |at: u64| -> Result<String> { Ok(jiff::Timestamp::from_second(i64::try_from(at)?)?.to_string()) };
-    credential.expires_at.map(time).transpose()
+/// RFC 3339; none for the device's lifetime and for one login.
+pub(super) fn expires(credential: &Credential) -> Result<Option<String>> {
+    credential.expires_at.map(text::time).transpose()
 }

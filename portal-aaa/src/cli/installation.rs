@@ -27,7 +27,8 @@ impl Installation {
     pub(super) fn authority(&self, now: u64) -> Result<Authority> {
         let ca = &self.settings.tls.ca;
         let terms = self.settings.terms().with_context(|| format!("CA certificate {}", ca.display()))?;
-        Ok(Authority::new(Arc::clone(&self.keys), self.store.clone(), terms, now)?)
+        let authority = Authority::new(Arc::clone(&self.keys), self.store.clone(), terms, now)?;
+        Ok(authority.with_rules(self.settings.session.rules(&self.settings.access)))
     }
 }
 

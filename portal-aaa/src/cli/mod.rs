@@ -3,14 +3,20 @@
 //! What a command has to say goes to standard output, errors to standard error. Exit status: 0 done, 1 not done
 //! (or problems found by `check`), 2 wrong usage. Commands work while `serve` runs: they share the database.
 
+mod accounting;
+mod bulk;
 mod check;
 mod client;
 mod credential;
+mod csv;
 mod init;
 mod installation;
+mod keeper;
 mod log;
 mod serve;
+mod text;
 mod tls;
+mod user;
 
 use std::{
     io::{self, Write},
@@ -19,6 +25,8 @@ use std::{
 };
 
 use clap::{Args, Parser, Subcommand};
+
+use crate::store::ClientKind;
 
 /// Credential portal and AAA server of wifi-offload.
 #[derive(Debug, Parser)]
@@ -38,13 +46,19 @@ enum Command {
     Check(Config),
     /// Access points, controllers and WISPr gateways that may ask for logins.
     #[command(subcommand)]
-    Nas(client::Nas),
+    Nas(client::Command),
     /// Packet gateways whose accounting says whose address is whose.
     #[command(subcommand)]
-    Gateway(client::Gateway),
+    Gateway(client::Command),
     /// Credentials of devices.
     #[command(subcommand)]
     Credential(credential::Command),
+    /// Accounts made by hand, for monitoring probes and legacy devices.
+    #[command(subcommand)]
+    User(user::Command),
+    /// Usage as reported, for billing.
+    #[command(subcommand)]
+    Accounting(accounting::Command),
 }
 
 /// Which installation.
@@ -76,18 +90,20 @@ fn run(command: &Command, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         Command::Init(options) => init::run(options, out)?,
         Command::Serve(options) => serve::run(options)?,
         Command::Check(config) => return check::run(config, out),
-        Command::Nas(client::Nas::Add(options)) => client::add(crate::store::ClientKind::Nas, options, out)?,
-        Command::Gateway(client::Gateway::Add(options)) => {
-            client::add(crate::store::ClientKind::Gateway, options, out)?;
-        }
+        Command::Nas(command) => client::run(ClientKind::Nas, command, out)?,
+        Command::Gateway(command) => client::run(ClientKind::Gateway, command, out)?,
         Command::Credential(credential::Command::Issue(options)) => credential::issue(options, out)?,
         Command::Credential(credential::Command::Revoke(options)) => credential::revoke(options, out)?,
+        Command::User(command) => user::run(command, out)?,
+        Command::Accounting(command) => accounting::run(command, out)?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {
-    error.downcast_ref::<io::Error>().is_some_and(|error| error.kind() == io::ErrorKind::BrokenPipe)
+    let io = error.downcast_ref::<io::Error>().map(io::Error::kind);
+    let json = error.downcast_ref::<serde_json::Error>().and_then(serde_json::Error::io_error_kind);
+    io.or(json) == Some(io::ErrorKind::BrokenPipe)
 }
 
 #[cfg(test)]

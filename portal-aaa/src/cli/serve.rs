@@ -17,9 +17,17 @@ use tokio::{
     signal::unix::{Signal, SignalKind, signal},
 };
 
-use super::{Config, installation::Installation, log};
+use super::{
+    Config,
+    installation::Installation,
+    keeper::{self, Charge, Keeper},
+    log,
+};
 use crate::{
-    aaa::directory::Unlimited,
+    accounting::{
+        intake::Intake,
+        live::{Live, table},
+    },
     config::{EarlyIdentity, Settings},
     gateway::Prover,
     portal::{self, Portal},
@@ -49,13 +57,31 @@ pub(super) fn run(options: &Options) -> Result<()> {
     let authority = Arc::new(installation.authority(now)?);
     let prover = Prover::new(settings.proof.clone(), Arc::clone(keys), store.clone(), now);
     let prover = Arc::new(prover.context("the gateway sessions cannot be read")?);
+    let session = &settings.session;
+    let interim_secs = session.everywhere.0.interim_interval_secs.unwrap_or(0);
+    let limits = table::Limits {
+        assume_gone_secs: session.assume_gone_secs,
+        interim_secs,
+        ..table::Limits::default()
+    };
+    let live = Arc::new(Live::new(limits, authority.clone()));
+    live.restore(&**store, now, interim_secs).context("the sessions cannot be read")?;
+    let keeper = Keeper::start(Charge {
+        authority: authority.clone(),
+        live: Arc::clone(&live),
+        store: store.clone(),
+        clock,
+        silence: keeper::silence(settings),
+        keep_secs: keeper::keep_secs(settings.accounting.keep_days),
+    });
+    let keeper = keeper.context("a thread cannot be started")?;
     let parts = radius::Parts {
         store: store.clone(),
         keys: Arc::clone(keys),
         directory: authority.clone(),
-        sessions: Arc::new(Unlimited),
-        feed: prover.clone(),
-        endings: None,
+        sessions: Arc::<Live>::clone(&live),
+        endings: Some(Arc::<Live>::clone(&live)),
+        feed: Arc::new(Intake::new(prover.clone(), live, Arc::clone(keys))),
         clock,
     };
     let radius_settings = radius::Settings {
@@ -95,6 +121,7 @@ pub(super) fn run(options: &Options) -> Result<()> {
     })?;
     // Accounting that was received is written before this returns.
     radius.stop();
+    drop(keeper);
     tracing::info!(event = "stopped");
     Ok(())
 }

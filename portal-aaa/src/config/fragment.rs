@@ -8,6 +8,7 @@ use serde::Deserialize;
 use super::{
     Problem,
     roaming::{ProxyFragment, RadsecFragment},
+    session,
 };
 use crate::{credential::Lifetime, gateway::Prefix};
 
@@ -30,6 +31,12 @@ pub(super) struct Fragment {
     pub proof: Proof,
     #[serde(default)]
     pub credential: Credential,
+    #[serde(default)]
+    pub access: session::AccessFragment,
+    #[serde(default)]
+    pub session: session::SessionFragment,
+    #[serde(default)]
+    pub accounting: session::AccountingSettings,
     pub policy: Policy,
 }
 

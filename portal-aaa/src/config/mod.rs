@@ -7,6 +7,7 @@
 mod diagnostic;
 mod fragment;
 mod roaming;
+mod session;
 mod template;
 mod validate;
 
@@ -20,11 +21,12 @@ use std::{
 use provisioning::message::{EapSettings, InnerMethod, OuterMethod, Policy};
 
 pub use diagnostic::{ConfigError, Problem};
+pub use session::{AccountingSettings, SessionSettings};
 pub use template::{Seed, template};
 pub use validate::name as validate_name;
 
 use crate::{
-    credential::{Lifetime, MacBinding, Terms},
+    credential::{Access, Lifetime, MacBinding, Terms},
     gateway::ProofSettings,
     proxy,
     server::radsec,
@@ -51,6 +53,12 @@ pub struct Settings {
     pub proof: ProofSettings,
     /// What is issued.
     pub credential: CredentialSettings,
+    /// Where it is good.
+    pub access: Access,
+    /// What access points are told.
+    pub session: SessionSettings,
+    /// How long usage is kept.
+    pub accounting: AccountingSettings,
     /// What devices are told about the WLAN.
     pub policy: Policy,
 }

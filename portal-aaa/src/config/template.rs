@@ -166,6 +166,46 @@ outer = "peap"
 inner = "mschapv2"
 
 
+# Where issued credentials are good. Accounts made by `portal-aaa user add` have restrictions of their own.
+[access]
+# Network names (exactly, as in Called-Station-Id), such as ["operator-wifi"]; at others the login is refused with
+# wrong-ssid, also where the access point does not tell the name. Default [] (any).
+ssids = []
+# Names given by `portal-aaa nas add`; at others the login is refused with wrong-nas. Default [] (any).
+nas = []
+
+# What access points are told about each session, and how many a subscriber may have. A table [session.nas.NAME] with
+# some of these keys (but the last two) holds at the access point NAME instead.
+[session]
+# Seconds until the station must log on again (Session-Timeout), 60 to 31536000; a credential that ends earlier makes
+# it shorter. Default 0 (not sent).
+timeout_secs = 0
+# Seconds of silence after which the access point ends the session (Idle-Timeout), 30 to 86400. Default 0 (not sent).
+idle_timeout_secs = 0
+# Seconds between two reports of usage (Acct-Interim-Interval), 60 to 86400; 0 is not sent. Default 600. A session that
+# misses three of them counts no more. Shorter: more accounting to write.
+interim_secs = 600
+# VLAN that stations are put into, 1 to 4094. Default 0 (the access point's own).
+vlan = 0
+# Name of a filter that the access points have (Filter-Id). Default "" (none).
+filter_id = ""
+# Most bandwidth, kbit/s, from the station and to it (WISPr-Bandwidth-Max-Up and -Down). Default 0 (not sent).
+max_up_kbits = 0
+max_down_kbits = 0
+# Time of day (UTC) at which sessions end, such as "04:00" (WISPr-Session-Terminate-Time). Default "" (none).
+terminate_at = ""
+# Sessions that one subscriber may have at once; one more login is refused with too-many-sessions. The same WLAN card
+# again is no second session. Default 0 (any number).
+max_sessions = 0
+# Seconds after which a session counts no more when nothing is heard of it and no interim report is due.
+# Default 0 (timeout_secs, or a day where that is not set).
+assume_gone_secs = 0
+
+# Usage as reported by access points and packet gateways; `portal-aaa accounting` shows it.
+[accounting]
+# Days that ended sessions and their reports are kept. Default 0 (for ever).
+keep_days = 0
+
 # What devices are told about the WLAN. All keys of this table are needed. Devices take it over with their next
 # credential.
 [policy]

@@ -244,3 +244,47 @@ proptest! {
         prop_assert!(load(&text).is_err());
     }
 }
+
+#[test]
+fn session_rules_are_read_and_overridden_for_one_access_point() {
+    let settings = load(
+        &with("vlan = 0", "vlan = 20")
+            .replace("max_down_kbits = 0", "max_down_kbits = 5000")
+            .replace("terminate_at = \"\"", "terminate_at = \"04:30\"")
+            .replace("max_sessions = 0", "max_sessions = 3")
+            .replace(
+                "# Usage as",
+                "[session.nas.hall]\nvlan = 0\ninterim_secs = 60\nterminate_at = \"\"\n# Usage as",
+            ),
+    )
+    .unwrap();
+    let (everywhere, ends_at) = &settings.session.everywhere;
+    assert_eq!((everywhere.vlan, everywhere.interim_interval_secs), (Some(20), Some(600)));
+    assert_eq!((everywhere.max_down_bits, everywhere.max_up_bits), (Some(5_000_000), None));
+    assert_eq!((everywhere.session_timeout_secs, &everywhere.filter_id), (None, &None));
+    assert_eq!((*ends_at, settings.session.max_sessions), (Some(4 * 3600 + 1800), 3));
+    assert_eq!(settings.session.assume_gone_secs, 86_400);
+    let (hall, ends_at) = &settings.session.nas["hall"];
+    assert_eq!((hall.vlan, hall.interim_interval_secs, *ends_at), (None, Some(60), None));
+    assert_eq!(hall.max_down_bits, Some(5_000_000), "the rest is as everywhere");
+}
+
+#[test]
+fn every_session_rule_that_does_not_fit_is_named() {
+    let text = with("interim_secs = 600", "interim_secs = 59")
+        .replace("vlan = 0", "vlan = 4095")
+        .replace("idle_timeout_secs = 0", "idle_timeout_secs = 3")
+        .replace("max_up_kbits = 0", "max_up_kbits = 4294968")
+        .replace("terminate_at = \"\"", "terminate_at = \"4:00\"")
+        .replace("filter_id = \"\"", "filter_id = \"a\\u0007\"")
+        .replace("# Usage as", "[session.nas.hall]\ntimeout_secs = 1\n# Usage as");
+    let said = load(&text).unwrap_err();
+    for key in ["interim_secs", "vlan", "idle_timeout_secs", "max_up_kbits", "terminate_at", "filter_id"] {
+        assert!(said.contains(&format!(": {key}: ")), "{key}: {said}");
+    }
+    assert!(said.contains("timeout_secs: must be 0 (not sent) or 60"), "{said}");
+    let said = load(&with("ssids = []", "ssids = [\"ok\", \"\"]").replace("nas = []", "nas = [\" x\"]"))
+        .unwrap_err();
+    assert!(said.contains("1: an SSID has 1 to 32") && said.contains("0: must be a name given by"), "{said}");
+    assert!(load(&with("keep_days = 0", "keep_days = -1")).is_err());
+}

@@ -11,7 +11,7 @@ use super::{
     CredentialSettings, EarlyIdentity, PortalSettings, RadiusSettings, Resumption, Settings, TlsSettings,
     diagnostic::Misfit,
     fragment::{self, Fragment},
-    roaming,
+    roaming, session,
 };
 use crate::{
     credential::{MacBinding, token},
@@ -74,6 +74,8 @@ pub(super) fn settings(fragment: Fragment, base: &Path) -> Result<Settings, Vec<
     if let Err(message) = methods(credential.outer, credential.inner) {
         unfit("credential.inner", message.to_owned());
     }
+    let session = session::session(&fragment.session, &mut unfit);
+    let access = session::access(fragment.access, &mut unfit);
     policy(&fragment.policy, &mut unfit);
     // Components: `.` is for the file, not for messages.
     let data_dir: PathBuf = base.join(&fragment.data_dir).components().collect();
@@ -132,6 +134,9 @@ pub(super) fn settings(fragment: Fragment, base: &Path) -> Result<Settings, Vec<
             outer: credential.outer,
             inner: credential.inner,
         },
+        access,
+        session,
+        accounting: fragment.accounting,
         policy: fragment.policy,
         data_dir,
     })

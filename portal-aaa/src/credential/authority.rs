@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use provisioning::message::{EapSettings, Policy};
 
-use super::{Keys, Lifetime, revoked::Revoked};
+use super::{Keys, Lifetime, Rules, book::Book};
 use crate::store::{Store, StoreError};
 
 /// What every credential of this operator has in common; made from the configuration.
@@ -36,14 +36,27 @@ pub struct Authority {
     pub(super) keys: Arc<Keys>,
     pub(super) store: Arc<dyn Store>,
     pub(super) terms: Terms,
-    pub(super) revoked: Revoked,
+    pub(super) rules: Rules,
+    pub(super) book: Book,
 }
 
 impl Authority {
-    /// Reads the revocation list once, so that a login is never checked without one.
+    /// Reads revocations and accounts once, so that a login is never checked without them. Nothing is restricted and
+    /// access points are told nothing; see [`Self::with_rules`].
     pub fn new(keys: Arc<Keys>, store: Arc<dyn Store>, terms: Terms, now: u64) -> Result<Self, StoreError> {
-        let revoked = Revoked::load(&*store, now)?;
-        Ok(Self { keys, store, terms, revoked })
+        let book = Book::load(&*store, &keys, now)?;
+        Ok(Self { keys, store, terms, rules: Rules::default(), book })
+    }
+
+    /// The same under these rules.
+    pub fn with_rules(self, rules: Rules) -> Self {
+        Self { rules, ..self }
+    }
+
+    /// Takes in what was revoked and which accounts were changed since the last call. Cheap enough for many calls a
+    /// second; once it has been called, a login never asks the database for it.
+    pub fn refresh(&self, now: u64) {
+        self.book.poll(&*self.store, &self.keys, now);
     }
 
     /// What every credential has in common.

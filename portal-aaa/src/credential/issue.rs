@@ -89,6 +89,52 @@ impl Authority {
         request: &IssueRequest,
         random: &mut Random<'_>,
     ) -> Result<Credential, IssueError> {
+        let mut attempts = 0;
+        loop {
+            attempts += 1;
+            let (credential, record) = self.prepare(now, request, random)?;
+            tracing::info!(event = "credential-generated", username = credential.username);
+            match self.store.insert_credential(&record) {
+                Ok(()) => {
+                    tracing::info!(event = "credential-stored", username = credential.username, mac = %request.mac);
+                    return Ok(credential);
+                }
+                Err(StoreError::Exists { .. }) if attempts < ATTEMPTS => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Makes many, in the order of the requests, in one transaction; all of them are on disk when it returns `Ok`.
+    pub fn issue_many(
+        &self,
+        now: u64,
+        requests: &[IssueRequest],
+        random: &mut Random<'_>,
+    ) -> Result<Vec<Credential>, IssueError> {
+        let mut credentials = Vec::with_capacity(requests.len());
+        let mut records = Vec::with_capacity(requests.len());
+        for request in requests {
+            let (credential, record) = self.prepare(now, request, random)?;
+            credentials.push(credential);
+            records.push(record);
+        }
+        // Hardly ever one: a username that is there already.
+        for there in self.store.insert_credentials(&records)? {
+            if let (Some(credential), Some(request)) = (credentials.get_mut(there), requests.get(there)) {
+                *credential = self.issue(now, request, random)?;
+            }
+        }
+        tracing::info!(event = "credentials-stored", count = credentials.len());
+        Ok(credentials)
+    }
+
+    fn prepare(
+        &self,
+        now: u64,
+        request: &IssueRequest,
+        random: &mut Random<'_>,
+    ) -> Result<(Credential, CredentialRecord), IssueError> {
         let subscriber = self.subscriber(request)?;
         let lifetime = request.lifetime.unwrap_or(self.terms.lifetime);
         let [s0, s1, s2, s3, s4, s5, ..] = subscriber.0;
@@ -102,23 +148,11 @@ impl Authority {
             lifetime_secs: Token::lifetime_secs(lifetime),
             one_time: lifetime == Lifetime::OneTime,
         };
-        let mut attempts = 0;
-        loop {
-            attempts += 1;
-            let mut nonce = [0; 8];
-            random(&mut nonce)?;
-            let credential = self.credential(&token, nonce)?;
-            tracing::info!(event = "credential-generated", username = credential.username);
-            let record = self.record(&token, &credential, subscriber, request)?;
-            match self.store.insert_credential(&record) {
-                Ok(()) => {
-                    tracing::info!(event = "credential-stored", username = credential.username, mac = %request.mac);
-                    return Ok(credential);
-                }
-                Err(StoreError::Exists { .. }) if attempts < ATTEMPTS => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
+        let mut nonce = [0; 8];
+        random(&mut nonce)?;
+        let credential = self.credential(&token, nonce)?;
+        let record = self.record(&token, &credential, subscriber, request)?;
+        Ok((credential, record))
     }
 
     /// The SIM says who it is; a device without one is its equipment.

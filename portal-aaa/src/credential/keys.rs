@@ -37,6 +37,8 @@ pub enum Purpose {
     Imei,
     /// Password of a credential; the owner is its username.
     Password,
+    /// Password of an account; the owner is its name.
+    Account,
     /// Shared secret of a NAS; the owner is its name.
     NasSecret,
     /// Shared secret of a packet gateway; the owner is its name.
@@ -99,6 +101,7 @@ impl Purpose {
             Self::Imsi => b"imsi",
             Self::Imei => b"imei",
             Self::Password => b"password",
+            Self::Account => b"account",
             Self::NasSecret => b"nas-secret",
             Self::GatewaySecret => b"gateway-secret",
         }

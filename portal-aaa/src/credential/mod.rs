@@ -2,16 +2,19 @@
 //!
 //! [`Authority::issue`] is called by the portal and by `portal-aaa credential issue`; [`Authority`] as a
 //! [`Directory`](crate::aaa::directory::Directory) by the AAA. A username is a sealed [`token`], the password
-//! follows from it, so a login needs [`Keys`] and no database; revocation is a short list in memory, and only
-//! one-time use asks the [`Store`](crate::store::Store).
+//! follows from it, so a login needs [`Keys`] and no database; accounts made by hand and revocations are in memory
+//! (`book`), and only one-time use asks the [`Store`](crate::store::Store).
 
+pub mod account;
+mod accounts;
 mod authority;
+mod book;
 mod check;
 mod issue;
 mod keyfile;
 mod keys;
 mod lifetime;
-mod revoked;
+mod rules;
 pub mod token;
 
 pub use authority::{Authority, MacBinding, Terms};
@@ -19,3 +22,4 @@ pub use issue::{IssueError, IssueRequest, Random, RandomUnavailable, system_rand
 pub use keyfile::{KeyFileError, create, load};
 pub use keys::{Keys, Purpose, SealError};
 pub use lifetime::{Lifetime, LifetimeError};
+pub use rules::{Access, Policies, Rules};

@@ -54,8 +54,19 @@ pub struct Token {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BadToken;
 
+/// Names a token: its synthetic initialization vector, which no two tokens share.
+pub type TokenId = [u8; 16];
+
+/// Which token a username is, in any case, without asking whether it is genuine. None if it cannot be one.
+pub fn id(username: &str) -> Option<TokenId> {
+    let (opaque, _) = username.rsplit_once('@')?;
+    raw(opaque).as_ref().and_then(id_of)
+}
+
 /// A token with what follows from it.
 pub struct Opened {
+    /// Which one.
+    pub id: TokenId,
     /// What it says.
     pub token: Token,
     /// The password that goes with it.
@@ -84,7 +95,7 @@ impl Token {
     pub fn seal(&self, keys: &Keys, realm: &str, nonce: [u8; 8]) -> Result<(String, Password), BadToken> {
         let key = keys.tokens.get(&keys.epoch).ok_or(BadToken)?;
         let sealed =
-            siv(key).encrypt(headers(keys.epoch, realm), &*self.encode(nonce)?).map_err(|_| BadToken)?;
+            siv(key).encrypt(headers(&keys.epoch, realm), &*self.encode(nonce)?).map_err(|_| BadToken)?;
         let mut octets = vec![keys.epoch];
         octets.extend_from_slice(&sealed);
         let mut username = BASE32_NOPAD.encode(&octets);
@@ -96,16 +107,14 @@ impl Token {
 
     /// Opens the part of a username before the `@`, in any case.
     pub fn open(keys: &Keys, realm: &str, opaque: &str) -> Result<Opened, BadToken> {
-        if opaque.len() != OPAQUE {
-            return Err(BadToken);
-        }
-        let octets = BASE32_NOPAD_NOCASE.decode(opaque.as_bytes()).map_err(|_| BadToken)?;
+        let octets = raw(opaque).ok_or(BadToken)?;
+        let id = id_of(&octets).ok_or(BadToken)?;
         let (&epoch, sealed) = octets.split_first().ok_or(BadToken)?;
         let key = keys.tokens.get(&epoch).ok_or(BadToken)?;
         let clear =
-            siv(key).decrypt(headers(epoch, realm), sealed).map(Zeroizing::new).map_err(|_| BadToken)?;
+            siv(key).decrypt(headers(&epoch, realm), sealed).map(Zeroizing::new).map_err(|_| BadToken)?;
         let token = Self::decode(clear.as_slice().try_into().map_err(|_| BadToken)?)?;
-        Ok(Opened { token, password: password(keys, &octets) })
+        Ok(Opened { id, token, password: password(keys, &octets) })
     }
 
     fn encode(&self, nonce: [u8; 8]) -> Result<Zeroizing<[u8; CLEAR]>, BadToken> {
@@ -156,9 +165,23 @@ impl Token {
     }
 }
 
+/// The octets of a username's part before the `@`.
+fn raw(opaque: &str) -> Option<[u8; TOKEN]> {
+    let mut octets = [0; TOKEN];
+    // 63 characters have three bits more than the octets need, so the length is that of the decoder, no other.
+    if opaque.len() != OPAQUE || BASE32_NOPAD_NOCASE.decode_len(opaque.len()) != Ok(TOKEN) {
+        return None;
+    }
+    BASE32_NOPAD_NOCASE.decode_mut(opaque.as_bytes(), &mut octets).ok().map(|_| octets)
+}
+
+fn id_of(octets: &[u8; TOKEN]) -> Option<TokenId> {
+    octets.get(1..17)?.try_into().ok()
+}
+
 /// Bound into the seal, so that a token of one realm or epoch is none of another.
-fn headers(epoch: u8, realm: &str) -> [Vec<u8>; 2] {
-    [vec![epoch], realm.as_bytes().to_vec()]
+fn headers<'a>(epoch: &'a u8, realm: &'a str) -> [&'a [u8]; 2] {
+    [std::slice::from_ref(epoch), realm.as_bytes()]
 }
 
 /// Follows from the token: who holds the keys can check a password that was never stored for him.

@@ -4,11 +4,18 @@
 //! octets (to show to who may see them); both are made by [`crate::credential`]'s keys before they come here.
 //! Calls block; async callers go through `spawn_blocking`. A call that returned `Ok` is on disk.
 
+mod account;
+mod session;
 pub mod sqlite;
 
-use std::net::IpAddr;
+use std::{net::IpAddr, ops::ControlFlow};
 
 use provisioning::identity::Mac;
+
+pub use account::AccountRecord;
+pub use session::{By, ClosedBy, SessionRecord, Silence, Total, UnknownWord, Usage};
+
+use crate::aaa::directory::Subscriber;
 
 /// Keyed hash of an identifier (HMAC-SHA-256), for look-up only.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -143,6 +150,8 @@ pub struct GatewaySession {
 /// One accounting request, as received, for billing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AccountingRecord {
+    /// Who sent it.
+    pub kind: ClientKind,
     /// Client's name.
     pub client: String,
     /// Key that makes a retransmission recognisable: client, session, status, event time or delay-corrected time, counters.
@@ -171,20 +180,43 @@ pub struct AccountingRecord {
     pub event_at: u64,
     /// When it came.
     pub received_at: u64,
+    /// The Class that [`crate::aaa`] gave at login.
+    pub class: Option<[u8; 16]>,
+    /// Calling-Station-Id as the client writes it.
+    pub calling_station: Option<String>,
+    /// Network name, from Called-Station-Id.
+    pub ssid: Option<String>,
+    /// WISPr-Location-Name.
+    pub place: Option<String>,
+    /// NAS-Identifier.
+    pub nas_identifier: Option<String>,
+    /// NAS-IP-Address or NAS-IPv6-Address.
+    pub nas_address: Option<IpAddr>,
+    /// Whose it is; not in the packet, see [`crate::accounting::feed::GatewayFeed::complete`].
+    pub subscriber: Option<Subscriber>,
+    /// As [`crate::accounting::standing::Standings::stamp`]; not in the packet.
+    pub stamp: u64,
+    /// Where the client's packets come from, as far as the login told; not in the packet.
+    pub address: Option<IpAddr>,
 }
 
 /// The subscriber database.
 pub trait Store: Send + Sync {
     /// Adds or changes a client.
     fn put_client(&self, client: &Client) -> Result<Change, StoreError>;
+    /// Removes one.
+    fn remove_client(&self, kind: ClientKind, name: &str) -> Result<Change, StoreError>;
     /// All clients.
     fn clients(&self) -> Result<Vec<Client>, StoreError>;
-    /// A number that grows whenever clients or revocations changed, in this process or another; accounting,
-    /// sessions and new credentials leave it alone, so that who caches those two reloads only when he must.
+    /// A number that grows whenever clients, accounts or revocations changed, in this process or another; accounting,
+    /// sessions and new credentials leave it alone, so that who caches those three reloads only when he must. Asking
+    /// costs microseconds while nothing is written.
     fn generation(&self) -> Result<u64, StoreError>;
 
     /// Adds a credential; [`StoreError::Exists`] if there is one of this username.
     fn insert_credential(&self, record: &CredentialRecord) -> Result<(), StoreError>;
+    /// Adds many in one transaction. Gives the positions of those left out because there is one of this username.
+    fn insert_credentials(&self, records: &[CredentialRecord]) -> Result<Vec<usize>, StoreError>;
     /// Finds a credential by whole username.
     fn credential(&self, username: &str) -> Result<Option<CredentialRecord>, StoreError>;
     /// Revokes it.
@@ -195,6 +227,15 @@ pub trait Store: Send + Sync {
     /// True for the first use and for the same session again.
     fn use_once(&self, username: &str, session: &str, now: u64) -> Result<bool, StoreError>;
 
+    /// Adds or changes an account. What differs only in its times is no change.
+    fn put_account(&self, account: &AccountRecord) -> Result<Change, StoreError>;
+    /// Removes it.
+    fn remove_account(&self, name: &str) -> Result<Change, StoreError>;
+    /// Finds one by its exact name.
+    fn account(&self, name: &str) -> Result<Option<AccountRecord>, StoreError>;
+    /// All accounts, by name.
+    fn accounts(&self) -> Result<Vec<AccountRecord>, StoreError>;
+
     /// Adds or renews a gateway session.
     fn put_gateway_session(&self, session: &GatewaySession) -> Result<(), StoreError>;
     /// Ends it.
@@ -204,6 +245,23 @@ pub trait Store: Send + Sync {
     /// All live ones, to fill the memory table at start.
     fn gateway_sessions(&self) -> Result<Vec<GatewaySession>, StoreError>;
 
-    /// Appends records; those already there (same `dedup`) are left alone. On disk when it returns.
+    /// Appends records; those already there (same `dedup`) are left alone, the others are taken into the sessions
+    /// ([`crate::accounting::fold`]). On disk when it returns.
     fn append_accounting(&self, records: &[AccountingRecord]) -> Result<(), StoreError>;
+    /// Calls `each` for every open session of an access point, to fill the memory table at start.
+    fn open_sessions(&self, each: &mut dyn FnMut(SessionRecord)) -> Result<(), StoreError>;
+    /// Ends at most `most` sessions that have been silent for too long, with what was last known. Gives how many.
+    fn close_silent_sessions(&self, now: u64, silence: Silence, most: u32) -> Result<usize, StoreError>;
+    /// Forgets sessions that ended, and reports that came, before `before`: about `most` of each. Gives how many.
+    fn prune_accounting(&self, before: u64, most: u32) -> Result<usize, StoreError>;
+    /// Calls `each`, until it breaks, for the sessions of access points with `from <= t < to`, where `t` is the end or,
+    /// of an open session, its last report; in that order, from one snapshot.
+    fn usage(
+        &self,
+        from: u64,
+        to: u64,
+        each: &mut dyn FnMut(Usage) -> ControlFlow<()>,
+    ) -> Result<(), StoreError>;
+    /// Sums of the same sessions.
+    fn totals(&self, from: u64, to: u64, by: By) -> Result<Vec<Total>, StoreError>;
 }

@@ -177,11 +177,21 @@ fn des_key(key: &[u8; 7]) -> [u8; 8] {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::tests::Vectors;
 
     #[test]
     fn des_keys_leave_the_parity_bit_out() {
         assert_eq!(des_key(&[0xFF; 7]), [0xFE; 8]);
         assert_eq!(des_key(&[0x80, 0, 0, 0, 0, 0, 1]), [0x80, 0, 0, 0, 0, 0, 0, 2]);
+    }
+
+    #[test]
+    fn rfc_2759_9_3() {
+        let vectors = Vectors::read(include_str!("../../vectors/rfc2759.txt"));
+        for (raw, key) in [("RawKey1", "Key1"), ("RawKey2", "Key2")] {
+            let odd = |octet: u8| octet | u8::from(octet.count_ones().is_multiple_of(2));
+            assert_eq!(des_key(&vectors.array(raw)).map(odd), vectors.array(key));
+        }
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use zeroize::Zeroizing;
 
 use super::Known;
-use crate::{LoginMethod, Methods, Reason, key::Secret};
+use crate::{LoginMethod, Methods, Reason, key::Secret, tls::Mark};
 
 /// The answer to a look-up.
 pub(super) struct Account {
@@ -31,6 +31,11 @@ impl Account {
     pub(super) fn password(&self, method: LoginMethod) -> Result<&[u8], Reason> {
         let password = self.password.as_deref().ok_or(Reason::RejectedByDirectory)?;
         if self.methods.contains(method) { Ok(password) } else { Err(Reason::MethodNotAllowed) }
+    }
+
+    /// What tells its password from another, for sessions that are to be resumed.
+    pub(super) fn mark(&self) -> Mark {
+        Mark::of(self.password.as_ref().map_or(&[], |password| &password[..]))
     }
 
     pub(super) fn allows(&self, method: LoginMethod) -> bool {

@@ -287,7 +287,12 @@ mod tests {
 
     #[test]
     fn a_resumed_session_is_looked_up_and_bound_to_the_tunnel() {
-        let login = |method| Login { identity: "me".into(), method, expires: std::time::Duration::MAX };
+        let login = |method| Login {
+            identity: "me".into(),
+            method,
+            expires: std::time::Duration::MAX,
+            mark: crate::tls::Mark::of(b""),
+        };
         let resume = |account| {
             let mut peap = Peap::new(&Arc::new(server_config()));
             peap.resumed(Secret::new(vec![7; 128]), &login(LoginMethod::PeapGtc), true);

@@ -281,8 +281,12 @@ mod tests {
 
     #[test]
     fn a_resumed_session_ends_with_or_without_a_word() {
-        let login =
-            Login { identity: "me".into(), method: LoginMethod::TtlsChap, expires: std::time::Duration::MAX };
+        let login = Login {
+            identity: "me".into(),
+            method: LoginMethod::TtlsChap,
+            expires: std::time::Duration::MAX,
+            mark: crate::tls::Mark::of(b""),
+        };
         for protected in [false, true] {
             let mut ttls = Ttls::new(&Arc::new(server_config()));
             ttls.resumed(Secret::new(vec![0; 128]), &login, protected);

@@ -14,7 +14,7 @@ use crate::{
     LoginMethod, Msk, Random, Reason,
     framing::{Flags, Frame, Framing, Received},
     packet::{Code, Identifier, Type, request},
-    tls::{Context, Engine, Found, Login},
+    tls::{Context, Engine, Found, Login, Mark},
 };
 
 /// Room for what is usually said inside.
@@ -35,6 +35,8 @@ pub(super) struct Tunnel<I> {
     established: bool,
     /// The session that is being resumed.
     resumed: Option<Found>,
+    /// Of the password that the caller told.
+    mark: Option<Mark>,
     /// Our alert is on its way; RFC 5216 §2.1.3: the server waits for the response to it before it fails.
     closing: Option<Reason>,
 }
@@ -61,6 +63,7 @@ impl<I: Inside> Tunnel<I> {
             early: early && I::SPEAKS_FIRST,
             established: false,
             resumed: None,
+            mark: None,
             closing: None,
         }
     }
@@ -187,7 +190,9 @@ impl<I: Inside> Tunnel<I> {
                 // RFC 8446 §4.6.1: the lifetime counts from the full login on.
                 let before = self.resumed.as_ref().map(|found| found.login.expires);
                 let expires = before.unwrap_or_else(|| store.expiry(self.now));
-                store.keep(self.now, kept, Login { identity: identity.into(), method, expires });
+                if let Some(mark) = self.mark {
+                    store.keep(self.now, kept, Login { identity: identity.into(), method, expires, mark });
+                }
             }
             _ => {}
         }
@@ -236,12 +241,18 @@ impl<I: Inside> Method for Tunnel<I> {
         self.settle(progress)
     }
 
-    fn provide(&mut self, account: Account) -> Progress {
-        // Now, not when the peer has heard of it: it may never answer.
-        if let Some(found) = &self.resumed
-            && account.admits(found.login.method).is_err()
-        {
-            self.forget();
+    fn provide(&mut self, mut account: Account) -> Progress {
+        let mark = account.mark();
+        self.mark = Some(mark);
+        if let Some(found) = &self.resumed {
+            // Whoever proved the password before this one has proved nothing.
+            if found.login.mark != mark {
+                account = Account::new(None);
+            }
+            // Now, not when the peer has heard of it: it may never answer.
+            if account.admits(found.login.method).is_err() {
+                self.forget();
+            }
         }
         let progress = self.inside.provide(account);
         self.settle(progress)

@@ -4,14 +4,14 @@
 
 use std::sync::Arc;
 
-use super::world::{NOW, USER, VERSIONS, known, peer_config, random, server_config};
+use super::world::{NOW, USER, VERSIONS, known, peer_config, random, resuming_server_config};
 use crate::{
     Reason,
     framing::{Flags, Frame, Framing, Received},
     packet::{Code, Identifier, Packet, Type, request, response},
     peap::{CompoundKeys, CryptoBinding, Inner, Outcome, Subtype, Tlvs},
     peer, server,
-    tls::Engine,
+    tls::{Engine, SessionStore},
 };
 
 /// One of his two tunnels.
@@ -57,6 +57,7 @@ struct Between {
     words: Vec<u8>,
     identifier: Identifier,
     peers: Identifier,
+    store: Arc<SessionStore>,
 }
 
 /// What the peer's next answer is made into.
@@ -64,7 +65,8 @@ type Twist<'a> = &'a dyn Fn(&Between, Vec<u8>) -> Vec<u8>;
 
 impl Between {
     fn new() -> Self {
-        let config = server_config();
+        let config = resuming_server_config();
+        let store = Arc::clone(config.resumption.as_ref().unwrap());
         let peer = peer_config(peer::Method::PeapMschapv2, VERSIONS[1]);
         let name = peer.server_name.clone();
         let mut between = Self {
@@ -75,6 +77,7 @@ impl Between {
             words: Vec::new(),
             identifier: Identifier(0),
             peers: Identifier(0),
+            store,
         };
         between.ask_peer(&[Flags::START]);
         while !between.to_peer.engine.is_established() {
@@ -149,6 +152,7 @@ fn the_peer_notices() {
     let mut between = Between::new();
     let step = between.carry(&|_, answer| answer);
     assert!(matches!(step, server::Step::Failure { reason: Reason::PeerRefused, .. }), "{step:?}");
+    assert!(between.store.is_empty(), "nothing to be resumed");
     assert_eq!(between.peers_reason(), peer::Reason::CryptoBindingMismatch);
 }
 
@@ -167,6 +171,7 @@ fn the_server_notices_a_forged_answer() {
         Inner { kind: Type::TLV, data: &tlvs }.encode(Code::RESPONSE, between.identifier)
     });
     assert!(matches!(step, server::Step::Failure { reason: Reason::CryptoBindingMismatch, .. }), "{step:?}");
+    assert!(between.store.is_empty(), "nothing to be resumed");
 }
 
 fn written(tlvs: &Tlvs) -> Vec<u8> {

@@ -87,6 +87,46 @@ fn a_peer_that_wants_another_peap_gets_nothing_twice() {
 }
 
 #[test]
+fn an_expanded_nak_is_one() {
+    let nak = |types: &[u8]| {
+        let list = types.iter().flat_map(|kind| [254, 0, 0, 0, 0, 0, 0, *kind]);
+        let data: Vec<u8> = [0, 0, 0, 0, 0, 0, 3].into_iter().chain(list).collect();
+        let (mut talk, identifier) = started();
+        talk.hand_over(&response(identifier, Type::EXPANDED, &data))
+    };
+    let server::Step::Send(start) = nak(&[43, Type::TTLS.0]) else { panic!() };
+    assert_eq!(Packet::parse(&start).unwrap().method(), Some((Type::TTLS, &[0x20][..])));
+    for none in [&[][..], &[0], &[43]] {
+        let step = nak(none);
+        assert!(matches!(step, server::Step::Failure { reason: Reason::NoCommonMethod, .. }));
+    }
+}
+
+#[test]
+fn the_longest_message_fits_in_the_narrowest_pieces() {
+    // Sixteen kilobytes at 100 octets: an announcement, then pieces, which end as no TLS and not by their number.
+    let (mut talk, mut identifier) = started();
+    let length = 16 * 1024_u32;
+    let mut sent = 0;
+    while sent < length {
+        let piece = 90.min(length - sent);
+        let more = if sent + piece < length { 0x40 } else { 0 };
+        let mut data = if sent == 0 { vec![0x80 | more] } else { vec![more] };
+        if sent == 0 {
+            data.extend(length.to_be_bytes());
+        }
+        data.resize(data.len() + usize::try_from(piece).unwrap(), 1);
+        let server::Step::Send(next) = talk.hand_over(&response(identifier, Type::PEAP, &data)) else {
+            panic!("after {sent} octets")
+        };
+        identifier = Packet::parse(&next).unwrap().identifier;
+        sent += piece;
+    }
+    let step = talk.hand_over(&response(identifier, Type::PEAP, &[0]));
+    assert!(matches!(step, server::Step::Failure { reason: Reason::TlsError, .. }), "{step:?}");
+}
+
+#[test]
 fn the_peer_takes_a_start_once() {
     let mut talk = Conversation::new(server_config(), peer_config(METHODS[0], VERSIONS[1]), 1020);
     let start = |identifier| request(Identifier(identifier), Type::PEAP, &[0x20]);

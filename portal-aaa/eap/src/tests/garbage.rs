@@ -88,7 +88,7 @@ fn log_in_with_damage(
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(512))]
+    #![proptest_config(ProptestConfig::with_cases(2048))]
 
     #[test]
     fn one_damaged_packet_is_ignored_or_is_the_end(

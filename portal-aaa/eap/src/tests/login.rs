@@ -2,7 +2,10 @@
 
 use super::{
     air::Air,
-    world::{Conversation, USERS, VERSIONS, every_login, log_in, peer_config, random, server_config},
+    world::{
+        Conversation, USERS, VERSIONS, every_login, log_in, peer_config, random, remembering,
+        resuming_server_config, server_config,
+    },
 };
 use crate::{
     Methods, Reason,
@@ -44,6 +47,44 @@ fn each_account_has_its_methods() {
                 assert_eq!(reason, Reason::MethodNotAllowed, "{only}: {method}");
             }
         }
+    }
+}
+
+/// README.md's table: rounds of a full login on TLS 1.2 and 1.3, early on 1.2, and resumed on both.
+#[test]
+fn rounds_are_as_written() {
+    use peer::Method as M;
+    for (method, full, early, resumed) in [
+        (M::PeapMschapv2, [7, 6], 6, [3, 3]),
+        (M::PeapGtc, [6, 5], 5, [3, 3]),
+        (M::TtlsPap, [3, 3], 3, [2, 3]),
+        (M::TtlsChap, [3, 3], 3, [2, 3]),
+        (M::TtlsMschap, [3, 3], 3, [2, 3]),
+        (M::TtlsMschapv2, [4, 4], 4, [2, 3]),
+        (M::TtlsEapMschapv2, [5, 5], 5, [2, 3]),
+        (M::TtlsEapGtc, [4, 4], 4, [2, 3]),
+    ] {
+        let default_method = match method {
+            M::PeapMschapv2 | M::PeapGtc => server::Method::Peap,
+            _ => server::Method::Ttls,
+        };
+        let config = |early| server::Config { default_method, early, ..resuming_server_config() };
+        let rounds = |server: &server::Config, peer: &peer::Config| {
+            let mut talk = Conversation::new(server.clone(), peer.clone(), 1400);
+            talk.methods = Some(Methods::from_iter([method]));
+            let end = talk.run(&mut Air::fair());
+            // Requests and responses, without those of the identity.
+            let rounds = end.rounds / 2 - 1;
+            end.assert_success();
+            rounds
+        };
+        for (place, version) in VERSIONS.into_iter().enumerate() {
+            let (server, peer) = (config(server::Early::Never), remembering(peer_config(method, version)));
+            assert_eq!(rounds(&server, &peer), full[place], "{method}");
+            assert_eq!(rounds(&server, &peer), resumed[place], "{method}, resumed");
+        }
+        let peer = peer_config(method, VERSIONS[0]);
+        assert_eq!(rounds(&config(server::Early::Always), &peer), early, "{method}, early");
     }
 }
 

@@ -122,6 +122,18 @@ fn a_session_whose_look_up_is_refused_is_forgotten() {
 }
 
 #[test]
+fn another_password_ends_what_the_one_before_has_proved() {
+    for peer in every_login() {
+        let (server, peer) = acquainted(peer);
+        let mut talk = Conversation::new(server.clone(), peer.clone(), 1020);
+        talk.password = Some("another");
+        let end = talk.run(&mut Air::fair());
+        assert!(store(&server).is_empty());
+        end.assert_failure(Reason::RejectedByDirectory, peer::Reason::Refused);
+    }
+}
+
+#[test]
 fn a_refused_session_is_forgotten_before_the_peer_knows() {
     let (server, peer) = acquainted(peer_config(peer::Method::PeapMschapv2, VERSIONS[0]));
     let mut talk = Conversation::new(server.clone(), peer, 1020);

@@ -189,6 +189,8 @@ pub(super) struct Conversation {
     pub(super) random: Box<Random<'static>>,
     /// What accounts may log in with; none: nobody may.
     pub(super) methods: Option<Methods>,
+    /// What the password is by now.
+    pub(super) password: Option<&'static str>,
     /// What the server asked the directory.
     pub(super) asked: Vec<(String, Option<peer::Method>)>,
 }
@@ -204,6 +206,7 @@ impl Conversation {
             peer: peer::Session::new(Arc::new(peer), mtu),
             random: random(),
             methods: Some(Methods::ALL),
+            password: None,
             asked: Vec::new(),
         }
     }
@@ -244,7 +247,10 @@ impl Conversation {
         match self.server.handle(packet, &mut self.random) {
             server::Step::Lookup { identity, resumed } => {
                 let known = known(&identity).zip(self.methods);
-                let known = known.map(|(known, methods)| server::Known { methods, ..known });
+                let known = known.map(|(known, methods)| server::Known {
+                    password: self.password.map_or(known.password, str::as_bytes),
+                    methods,
+                });
                 self.asked.push((identity, resumed));
                 self.server.provide(known, &mut self.random)
             }

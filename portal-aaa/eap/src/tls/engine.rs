@@ -14,7 +14,10 @@ use rustls::{
 };
 use zeroize::Zeroizing;
 
-use super::store::{Context, Found, Kept, Turn};
+use super::{
+    store::{Found, Kept},
+    turn::{Context, Turn},
+};
 use crate::{framing::MAX_MESSAGE, key::Secret, packet::Type};
 
 /// MSK and EMSK together (RFC 5216 §2.3). Always asked for as a whole: on TLS 1.3 the length goes into the

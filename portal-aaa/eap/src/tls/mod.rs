@@ -1,7 +1,9 @@
-//! TLS as EAP needs it: settings of both sides, and the engine that the tunnels turn (RFC 5216, 9190, 9427).
+//! TLS as EAP needs it: settings of both sides, the engine that the tunnels turn, and the sessions that may be
+//! resumed (RFC 5216, 9190, 9427).
 
 mod engine;
 mod store;
+mod turn;
 
 use std::sync::Arc;
 
@@ -16,7 +18,8 @@ use rustls::{
 pub use store::SessionStore;
 
 pub(crate) use engine::{Challenger, Engine, TlsError};
-pub(crate) use store::{Context, Found, Login};
+pub(crate) use store::{Found, Login, Mark};
+pub(crate) use turn::Context;
 
 /// Key exchanges in order of preference. A post-quantum share is more than a kilobyte: it would cost each login a
 /// round or two of fragments.
@@ -33,7 +36,7 @@ pub fn server_config(
         .with_protocol_versions(&[&TLS13, &TLS12])?
         .with_no_client_auth()
         .with_single_cert(chain, key)?;
-    config.session_storage = Arc::new(store::OfTheTurn);
+    config.session_storage = Arc::new(turn::OfTheTurn);
     // One is enough: each resumed login brings the next. RFC 9427 §6.1: it is sent before phase 2, and the store sees
     // to it that it is good for nothing until phase 2 has succeeded.
     config.send_tls13_tickets = 1;

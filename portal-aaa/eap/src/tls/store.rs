@@ -1,26 +1,26 @@
 //! TLS sessions that may be resumed: only those whose phase 2 has succeeded (RFC 9427 §4, §6.1; RFC 5281 §7.5).
 //!
 //! rustls hands a session over when the handshake ends, or on TLS 1.3 with the ticket right behind the client's
-//! Finished: before anybody has logged in. What it hands over therefore waits with the conversation ([`Turn`]) and
-//! comes in here, under the identity and method that were proved, when the conversation has succeeded. A ticket whose
+//! Finished: before anybody has logged in. What it hands over therefore waits with the conversation ([`super::turn`])
+//! and comes in here, under the identity and method that were proved, when the conversation has succeeded. A ticket whose
 //! session never came in is worthless. A session stays good for its lifetime from the full login on, however often
 //! it is resumed; each time the caller is asked whether the identity may still log in.
 
 use std::{
-    cell::RefCell,
     collections::{BTreeSet, HashMap},
     fmt,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Duration,
 };
 
-use rustls::server::StoresServerSessions;
+use sha1::{Digest as _, Sha1};
 use zeroize::Zeroizing;
 
-use crate::{LoginMethod, packet::Type};
+use super::turn::Context;
+use crate::LoginMethod;
 
 /// rustls names a session, and a ticket, with this many random octets.
-type Key = [u8; 32];
+pub(super) type Key = [u8; 32];
 
 /// Sessions of one identity. A device that logs in anew each time would else push all others out.
 const PER_IDENTITY: usize = 16;
@@ -56,12 +56,24 @@ pub(crate) struct Login {
     pub(crate) method: LoginMethod,
     /// When another full login is due.
     pub(crate) expires: Duration,
+    /// Of the password that was proved: once it is another one, the session is good no more.
+    pub(crate) mark: Mark,
+}
+
+/// Tells one password from another without being one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Mark([u8; 20]);
+
+impl Mark {
+    pub(crate) fn of(password: &[u8]) -> Self {
+        Self(Sha1::new().chain_update(b"session of a password\0").chain_update(password).finalize().into())
+    }
 }
 
 /// A session as rustls hands it over.
 pub(crate) struct Kept {
-    key: Key,
-    value: Zeroizing<Vec<u8>>,
+    pub(super) key: Key,
+    pub(super) value: Zeroizing<Vec<u8>>,
 }
 
 /// A session that was found, and by what: to be dropped if its look-up is refused.
@@ -72,7 +84,7 @@ pub(crate) struct Found {
 }
 
 impl SessionStore {
-    /// Sessions in a store of the default size: some 16 MB when it is full.
+    /// Sessions in a store of the default size: some 18 MB when it is full.
     pub const DEFAULT_ENTRIES: usize = 32_768;
     /// Time from a full login to the next one that is due.
     pub const DEFAULT_LIFETIME: Duration = Duration::from_secs(8 * 3600);
@@ -132,16 +144,17 @@ impl SessionStore {
         self.lock().remove(&found.key);
     }
 
-    fn find(&self, key: &[u8], turn: &Context, take: bool) -> Option<(Vec<u8>, Found)> {
+    /// A session that may be resumed in this context; taken out, if it is good only once.
+    pub(super) fn find(&self, key: &[u8], context: &Context, take: bool) -> Option<(Vec<u8>, Found)> {
         let key = Key::try_from(key).ok()?;
         let mut sessions = self.lock();
         let entry = sessions.by_key.get(&key)?;
-        if entry.login.expires <= turn.now {
+        if entry.login.expires <= context.now {
             sessions.remove(&key);
             return None;
         }
         // RFC 9427 §4: a session of another method is as good as none.
-        if entry.login.method.outer() != turn.outer {
+        if entry.login.method.outer() != context.outer {
             return None;
         }
         let found = Found { login: entry.login.clone(), key };
@@ -199,83 +212,15 @@ fn fold(identity: &str) -> Arc<str> {
     identity.to_lowercase().into()
 }
 
-/// What rustls may know while it works on a message of one conversation.
-#[derive(Clone)]
-pub(crate) struct Context {
-    pub(crate) store: Arc<SessionStore>,
-    pub(crate) outer: Type,
-    pub(crate) now: Duration,
-}
-
-/// What it has done with the store meanwhile.
-#[derive(Default)]
-pub(crate) struct Turn {
-    /// The session that it wants to be kept: the last one, as there is never more than one.
-    pub(crate) kept: Option<Kept>,
-    /// The session that it goes on with, if it does.
-    pub(crate) found: Option<Found>,
-}
-
-thread_local! {
-    /// rustls 0.23 calls its store on the thread that calls `process_new_packets`, and says nothing of whose
-    /// conversation it is; so that is said here around the call.
-    static TURN: RefCell<Option<(Context, Turn)>> = const { RefCell::new(None) };
-}
-
-impl Turn {
-    /// Runs rustls in this context.
-    pub(crate) fn run<T>(context: Context, work: impl FnOnce() -> T) -> (T, Self) {
-        TURN.with(|turn| turn.replace(Some((context, Self::default()))));
-        let result = work();
-        let turn = TURN.with(RefCell::take).map(|(_, turn)| turn).unwrap_or_default();
-        (result, turn)
-    }
-
-    fn with<T>(work: impl FnOnce(&Context, &mut Self) -> Option<T>) -> Option<T> {
-        TURN.with(|turn| turn.borrow_mut().as_mut().and_then(|(context, turn)| work(context, turn)))
-    }
-}
-
-/// The store that rustls sees: that of the conversation whose turn it is, or none.
-#[derive(Debug)]
-pub(crate) struct OfTheTurn;
-
-impl StoresServerSessions for OfTheTurn {
-    fn put(&self, key: Vec<u8>, value: Vec<u8>) -> bool {
-        let value = Zeroizing::new(value);
-        let put = Turn::with(|_, turn| {
-            turn.kept = Some(Kept { key: Key::try_from(key).ok()?, value });
-            Some(())
-        });
-        put.is_some()
-    }
-
-    /// TLS 1.2: by session id, any number of times.
-    fn get(&self, key: &[u8]) -> Option<Vec<u8>> {
-        find(key, false)
-    }
-
-    /// TLS 1.3: by ticket, once (RFC 8446 §8.1).
-    fn take(&self, key: &[u8]) -> Option<Vec<u8>> {
-        find(key, true)
-    }
-
-    fn can_cache(&self) -> bool {
-        Turn::with(|_, _| Some(())).is_some()
-    }
-}
-
-fn find(key: &[u8], take: bool) -> Option<Vec<u8>> {
-    Turn::with(|context, turn| {
-        let (value, found) = context.store.find(key, context, take)?;
-        turn.found = Some(found);
-        Some(value)
-    })
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{
+        super::turn::{OfTheTurn, Turn},
+        *,
+    };
+    use crate::packet::Type;
+    use proptest::prelude::*;
+    use rustls::server::StoresServerSessions;
 
     const HOUR: Duration = Duration::from_secs(3600);
 
@@ -284,7 +229,7 @@ mod tests {
     }
 
     fn login(identity: &str, expires: Duration) -> Login {
-        Login { identity: identity.into(), method: LoginMethod::PeapMschapv2, expires }
+        Login { identity: identity.into(), method: LoginMethod::PeapMschapv2, expires, mark: Mark::of(b"") }
     }
 
     fn find(store: &Arc<SessionStore>, number: u8, outer: Type, now: Duration) -> Option<u8> {
@@ -355,7 +300,60 @@ mod tests {
         assert_eq!(find(&store, 99, Type::PEAP, HOUR), Some(99));
         assert_eq!(find(&store, 255, Type::PEAP, HOUR), Some(255));
         assert_eq!(store.forget("me"), PER_IDENTITY);
-        let sessions = store.lock();
-        assert_eq!([sessions.by_expiry.len(), sessions.by_identity.len()], [1, 1]);
+        assert_eq!(store.len(), 1);
+    }
+
+    #[derive(Debug, Clone)]
+    enum Act {
+        Keep(u8, u8, u64),
+        Take(u8, u64),
+        Get(u8, u64),
+        Forget(u8),
+    }
+
+    fn act() -> impl Strategy<Value = Act> {
+        prop_oneof![
+            3 => (0..40_u8, 0..3_u8, 0..50_u64).prop_map(|(key, who, secs)| Act::Keep(key, who, secs)),
+            1 => (0..40_u8, 0..50_u64).prop_map(|(key, secs)| Act::Take(key, secs)),
+            1 => (0..40_u8, 0..50_u64).prop_map(|(key, secs)| Act::Get(key, secs)),
+            1 => (0..3_u8).prop_map(Act::Forget),
+        ]
+    }
+
+    proptest! {
+        #[test]
+        fn the_three_indices_tell_the_same(acts in proptest::collection::vec(act(), 0..200), capacity in 0..30_usize) {
+            let store = Arc::new(SessionStore::new(capacity, Duration::from_secs(10)));
+            let context = |secs| {
+                let now = Duration::from_secs(secs);
+                Context { store: Arc::clone(&store), outer: Type::PEAP, now }
+            };
+            for act in acts {
+                match act {
+                    Act::Keep(key, who, secs) => {
+                        let now = Duration::from_secs(secs);
+                        store.keep(now, kept(key), login(&who.to_string(), store.expiry(now)));
+                    }
+                    Act::Take(key, secs) => {
+                        let _ = Turn::run(context(secs), || OfTheTurn.take(&[key; 32]));
+                    }
+                    Act::Get(key, secs) => {
+                        let _ = Turn::run(context(secs), || OfTheTurn.get(&[key; 32]));
+                    }
+                    Act::Forget(who) => {
+                        let _ = store.forget(&who.to_string());
+                    }
+                }
+                let sessions = store.lock();
+                prop_assert!(sessions.by_key.len() <= capacity);
+                for (key, entry) in &sessions.by_key {
+                    prop_assert!(sessions.by_expiry.contains(&(entry.login.expires, *key)));
+                    let place = (Arc::clone(&entry.folded), entry.login.expires, *key);
+                    prop_assert!(sessions.by_identity.contains(&place));
+                }
+                prop_assert_eq!(sessions.by_key.len(), sessions.by_expiry.len());
+                prop_assert_eq!(sessions.by_key.len(), sessions.by_identity.len());
+            }
+        }
     }
 }

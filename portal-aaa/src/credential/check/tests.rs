@@ -15,6 +15,8 @@ use crate::{
     store::{Store, StoreError, sqlite::SqliteStore},
 };
 
+mod accounts;
+
 const NOW: u64 = 1_800_000_000;
 const MAC: Mac = Mac([0x02, 0, 0, 0, 0, 1]);
 

@@ -1,14 +1,10 @@
-//! Table `accounting`: usage as reported, written before it is acknowledged (RFC 2866 §2).
+//! Table `accounting`: usage as reported, written before it is acknowledged (RFC 2866 §2), together with what it means
+//! for the sessions.
 
 use rusqlite::{Connection, params};
 
-use super::column;
+use super::{column, session};
 use crate::store::{AccountingRecord, StoreError};
-
-/// A counter beyond what SQLite's integer holds (9 exabytes) stands at that; the report is not refused for it.
-fn octets(count: u64) -> i64 {
-    i64::try_from(count).unwrap_or(i64::MAX)
-}
 
 pub(super) fn append(db: &Connection, records: &[AccountingRecord]) -> Result<(), StoreError> {
     let mut statement = db.prepare_cached(
@@ -18,7 +14,7 @@ pub(super) fn append(db: &Connection, records: &[AccountingRecord]) -> Result<()
          ON CONFLICT (dedup) DO NOTHING",
     )?;
     for record in records {
-        statement.execute(params![
+        let added = statement.execute(params![
             record.dedup,
             record.client,
             record.status,
@@ -27,13 +23,16 @@ pub(super) fn append(db: &Connection, records: &[AccountingRecord]) -> Result<()
             record.username,
             record.mac.map(|mac| mac.to_string()),
             record.called_station,
-            octets(record.input_octets),
-            octets(record.output_octets),
+            column::octets(record.input_octets),
+            column::octets(record.output_octets),
             record.session_secs,
             record.terminate_cause,
             column::signed(record.event_at, "event_at")?,
             column::signed(record.received_at, "received_at")?,
         ])?;
+        if added > 0 {
+            session::apply(db, record)?;
+        }
     }
     Ok(())
 }

@@ -41,6 +41,12 @@ pub(super) fn put(db: &Connection, client: &Client) -> Result<Change, StoreError
     Ok(change)
 }
 
+pub(super) fn remove(db: &Connection, of: ClientKind, name: &str) -> Result<Change, StoreError> {
+    let removed =
+        db.prepare_cached("DELETE FROM client WHERE kind = ?1 AND name = ?2")?.execute([kind(of), name])?;
+    Ok(if removed == 0 { Change::Missing } else { Change::Updated })
+}
+
 pub(super) fn all(db: &Connection) -> Result<Vec<Client>, StoreError> {
     let mut statement = db.prepare_cached(&format!("SELECT {COLUMNS} FROM client ORDER BY kind, name"))?;
     statement.query_map([], |row| Ok(read(row)))?.map(|row| row?).collect()

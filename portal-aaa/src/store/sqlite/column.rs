@@ -11,6 +11,26 @@ pub(super) fn signed(value: u64, what: &'static str) -> Result<i64, StoreError> 
     i64::try_from(value).map_err(|_| StoreError::Database(format!("{what} is out of range")))
 }
 
+/// For a bound of a query: beyond what a column can hold is the last that it can.
+pub(super) fn clamped(value: u64) -> i64 {
+    i64::try_from(value).unwrap_or(i64::MAX)
+}
+
+/// A counter beyond what SQLite's integer holds (9 exabytes) stands at that; the report is not refused for it.
+pub(super) fn octets(count: u64) -> i64 {
+    clamped(count)
+}
+
+/// A sum, which SQLite gives as a floating-point number; exact up to 2^53.
+#[expect(
+    clippy::cast_possible_truncation,
+    clippy::cast_sign_loss,
+    reason = "sums of counters; `as` saturates"
+)]
+pub(super) fn whole(sum: f64) -> u64 {
+    sum as u64
+}
+
 pub(super) fn unsigned(value: i64, what: &'static str) -> Result<u64, StoreError> {
     u64::try_from(value).map_err(|_| StoreError::Corrupt { what })
 }

@@ -37,6 +37,22 @@ pub(super) fn insert(db: &Connection, record: &CredentialRecord) -> Result<(), S
     }
 }
 
+/// In the order of the usernames, which are random: neighbours in the table are then written together.
+pub(super) fn insert_all(db: &Connection, records: &[CredentialRecord]) -> Result<Vec<usize>, StoreError> {
+    let mut order: Vec<(usize, &CredentialRecord)> = records.iter().enumerate().collect();
+    order.sort_unstable_by(|(_, a), (_, b)| a.username.cmp(&b.username));
+    let mut there = Vec::new();
+    for (position, record) in order {
+        match insert(db, record) {
+            Ok(()) => {}
+            Err(StoreError::Exists { .. }) => there.push(position),
+            Err(error) => return Err(error),
+        }
+    }
+    there.sort_unstable();
+    Ok(there)
+}
+
 pub(super) fn find(db: &Connection, username: &str) -> Result<Option<CredentialRecord>, StoreError> {
     db.prepare_cached(&format!("SELECT {COLUMNS} FROM credential WHERE username = ?1"))?
         .query_row([username.to_ascii_lowercase()], |row| Ok(read(row)))

@@ -11,6 +11,8 @@ use super::OpenError;
 pub(super) const ALL: &[&str] = &[
     include_str!("../../../migrations/0001_initial.sql"),
     include_str!("../../../migrations/0002_client_settings.sql"),
+    include_str!("../../../migrations/0003_account.sql"),
+    include_str!("../../../migrations/0004_session.sql"),
 ];
 
 /// Applies those of `migrations` that the file has not seen; all of them, or none.

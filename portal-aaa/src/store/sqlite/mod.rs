@@ -5,16 +5,20 @@
 //! command line while `serve` runs) open the same file; SQLite's locks keep them apart. [`migrate`] brings an
 //! older file up to date; the statements are in one file a table.
 
+mod account;
 mod accounting;
 mod client;
 mod column;
 mod credential;
 mod gateway;
 mod migrate;
+mod session;
+mod usage;
 
 use std::{
     fs::OpenOptions,
     io,
+    ops::ControlFlow,
     os::unix::fs::OpenOptionsExt as _,
     path::Path,
     sync::{Mutex, MutexGuard, PoisonError},
@@ -24,15 +28,20 @@ use std::{
 
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
-use super::{AccountingRecord, Change, Client, CredentialRecord, GatewaySession, Store, StoreError};
+use super::{
+    AccountRecord, AccountingRecord, By, Change, Client, ClientKind, CredentialRecord, GatewaySession,
+    SessionRecord, Silence, Store, StoreError, Total, Usage,
+};
 
 /// How long a statement waits for another process's write.
 const BUSY: Duration = Duration::from_secs(5);
 /// A busy database is asked again this often while it changes to the write-ahead log.
 const WAL_RETRY: Duration = Duration::from_millis(50);
 const WAL_ATTEMPTS: u32 = 100;
+/// Cache of whoever writes a great many rows, KiB.
+const MANY_KIB: i32 = 64 * 1024;
 /// More than there are statements.
-const STATEMENTS: usize = 32;
+const STATEMENTS: usize = 64;
 
 /// Why a database file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +69,8 @@ pub enum OpenError {
 pub struct SqliteStore {
     writer: Mutex<Connection>,
     reader: Mutex<Connection>,
+    /// Data version of the reader, and the generation found at it.
+    generation: Mutex<Option<(i64, u64)>>,
 }
 
 impl SqliteStore {
@@ -75,13 +86,24 @@ impl SqliteStore {
         OpenOptions::new().read(true).write(true).open(path)?;
         let mut writer = connect(path)?;
         migrate::run(&mut writer, migrate::ALL)?;
-        Ok(Self { writer: Mutex::new(writer), reader: Mutex::new(connect(path)?) })
+        Ok(Self {
+            writer: Mutex::new(writer),
+            reader: Mutex::new(connect(path)?),
+            generation: Mutex::new(None),
+        })
     }
 
     /// Whether the file is whole, by SQLite's own look at all of it. For `portal-aaa check`.
     pub fn verify(&self) -> Result<(), StoreError> {
         let found: String = self.read().query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
         if found == "ok" { Ok(()) } else { Err(StoreError::Database(found)) }
+    }
+
+    /// Before a great many rows are written: usernames are random, so their neighbours are all over the table, and a
+    /// larger part of it has to stay in memory.
+    pub fn expect_many(&self) -> Result<(), StoreError> {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        Ok(writer.pragma_update(None, "cache_size", -MANY_KIB)?)
     }
 
     fn read(&self) -> MutexGuard<'_, Connection> {
@@ -107,18 +129,35 @@ impl Store for SqliteStore {
         self.write(|t| client::put(t, client))
     }
 
+    fn remove_client(&self, kind: ClientKind, name: &str) -> Result<Change, StoreError> {
+        self.write(|t| client::remove(t, kind, name))
+    }
+
     fn clients(&self) -> Result<Vec<Client>, StoreError> {
         client::all(&self.read())
     }
 
     fn generation(&self) -> Result<u64, StoreError> {
         let reader = self.read();
+        // Moves with every commit of any other connection, and asking reads no table.
+        let version: i64 = reader.prepare_cached("PRAGMA data_version")?.query_row([], |row| row.get(0))?;
+        let mut last = self.generation.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, generation)) = last.filter(|(seen, _)| *seen == version) {
+            return Ok(generation);
+        }
         let mut statement = reader.prepare_cached("SELECT value FROM generation")?;
-        column::unsigned(statement.query_row([], |row| row.get(0))?, "generation.value")
+        let generation = column::unsigned(statement.query_row([], |row| row.get(0))?, "generation.value")?;
+        // What was committed between the two questions has moved the version on: it is read again next time.
+        *last = Some((version, generation));
+        Ok(generation)
     }
 
     fn insert_credential(&self, record: &CredentialRecord) -> Result<(), StoreError> {
         self.write(|t| credential::insert(t, record))
+    }
+
+    fn insert_credentials(&self, records: &[CredentialRecord]) -> Result<Vec<usize>, StoreError> {
+        self.write(|t| credential::insert_all(t, records))
     }
 
     fn credential(&self, username: &str) -> Result<Option<CredentialRecord>, StoreError> {
@@ -135,6 +174,22 @@ impl Store for SqliteStore {
 
     fn use_once(&self, username: &str, session: &str, now: u64) -> Result<bool, StoreError> {
         self.write(|t| credential::use_once(t, username, session, now))
+    }
+
+    fn put_account(&self, account: &AccountRecord) -> Result<Change, StoreError> {
+        self.write(|t| account::put(t, account))
+    }
+
+    fn remove_account(&self, name: &str) -> Result<Change, StoreError> {
+        self.write(|t| account::remove(t, name))
+    }
+
+    fn account(&self, name: &str) -> Result<Option<AccountRecord>, StoreError> {
+        account::find(&self.read(), name)
+    }
+
+    fn accounts(&self) -> Result<Vec<AccountRecord>, StoreError> {
+        account::all(&self.read())
     }
 
     fn put_gateway_session(&self, session: &GatewaySession) -> Result<(), StoreError> {
@@ -155,6 +210,31 @@ impl Store for SqliteStore {
 
     fn append_accounting(&self, records: &[AccountingRecord]) -> Result<(), StoreError> {
         self.write(|t| accounting::append(t, records))
+    }
+
+    fn open_sessions(&self, each: &mut dyn FnMut(SessionRecord)) -> Result<(), StoreError> {
+        session::open(&self.read(), each)
+    }
+
+    fn close_silent_sessions(&self, now: u64, silence: Silence, most: u32) -> Result<usize, StoreError> {
+        self.write(|t| session::close_silent(t, now, silence, most))
+    }
+
+    fn prune_accounting(&self, before: u64, most: u32) -> Result<usize, StoreError> {
+        self.write(|t| session::prune(t, before, most))
+    }
+
+    fn usage(
+        &self,
+        from: u64,
+        to: u64,
+        each: &mut dyn FnMut(Usage) -> ControlFlow<()>,
+    ) -> Result<(), StoreError> {
+        usage::sessions(&self.read(), from, to, each)
+    }
+
+    fn totals(&self, from: u64, to: u64, by: By) -> Result<Vec<Total>, StoreError> {
+        usage::totals(&self.read(), from, to, by)
     }
 }
 

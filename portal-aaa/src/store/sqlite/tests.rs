@@ -11,7 +11,12 @@ use std::{
 use provisioning::identity::Mac;
 
 use super::*;
-use crate::store::{ClientKind, Handle, MessageAuthenticator, Sealed};
+use crate::{
+    accounting::record::sample,
+    store::{ClientKind, Handle, MessageAuthenticator, Sealed},
+};
+
+mod sessions;
 
 fn new() -> (tempfile::TempDir, SqliteStore) {
     let dir = tempfile::tempdir().unwrap();
@@ -74,16 +79,13 @@ fn report(number: u32) -> AccountingRecord {
         dedup,
         status: 3,
         session_id: format!("s{number}"),
-        multi_session_id: None,
-        username: Some("u@x".to_owned()),
-        mac: Some(Mac([2; 6])),
-        called_station: None,
         input_octets: u64::MAX,
         output_octets: 1,
         session_secs: 60,
         terminate_cause: Some(1),
         event_at: 1_000,
         received_at: 1_001,
+        ..sample::report()
     }
 }
 
@@ -155,6 +157,72 @@ fn generation_moves_with_clients_and_revocations_of_any_process_and_with_nothing
     moved("use", false, &|| assert!(other.use_once("u@x", "s", 1).unwrap()));
     moved("revocation", true, &|| assert_eq!(other.revoke_credential("u@x", 1).unwrap(), Change::Updated));
     moved("again", false, &|| assert_eq!(other.revoke_credential("u@x", 2).unwrap(), Change::Identity));
+}
+
+fn account(name: &str) -> AccountRecord {
+    AccountRecord {
+        name: name.to_owned(),
+        password: Sealed(vec![8]),
+        mac: Some(Mac([2; 6])),
+        methods: "pap,peap-gtc".to_owned(),
+        ssids: vec!["a b".to_owned(), "c".to_owned()],
+        nas: Vec::new(),
+        vlan: Some(4094),
+        max_sessions: Some(u32::MAX),
+        disabled: false,
+        created_at: 5,
+        changed_at: 5,
+    }
+}
+
+#[test]
+fn accounts_are_added_changed_removed_and_move_the_generation() {
+    let (dir, store) = new();
+    let other = again(&dir);
+    let moved = |expected: Change, act: &dyn Fn() -> Change| {
+        let before = store.generation().unwrap();
+        assert_eq!(act(), expected);
+        let moves = matches!(expected, Change::Created | Change::Updated);
+        assert_eq!(store.generation().unwrap() != before, moves, "{expected:?}");
+    };
+    moved(Change::Created, &|| store.put_account(&account("ö \\ x")).unwrap());
+    let later = AccountRecord { created_at: 9, changed_at: 9, ..account("ö \\ x") };
+    moved(Change::Identity, &|| other.put_account(&later).unwrap());
+    assert_eq!(store.account("ö \\ x").unwrap(), Some(account("ö \\ x")));
+    let changed = AccountRecord { mac: None, vlan: None, max_sessions: None, disabled: true, ..later };
+    moved(Change::Updated, &|| other.put_account(&changed).unwrap());
+    assert_eq!(store.account("ö \\ x").unwrap(), Some(AccountRecord { created_at: 5, ..changed.clone() }));
+    moved(Change::Created, &|| other.put_account(&account("A")).unwrap());
+    moved(Change::Created, &|| other.put_account(&account("a")).unwrap());
+    let names: Vec<_> = store.accounts().unwrap().into_iter().map(|account| account.name).collect();
+    assert_eq!(names, ["A", "a", "ö \\ x"]);
+    moved(Change::Updated, &|| other.remove_account("a").unwrap());
+    moved(Change::Missing, &|| other.remove_account("a").unwrap());
+    assert_eq!(store.account("a").unwrap(), None);
+    store.writer.lock().unwrap().execute("UPDATE account SET mac = 'x' WHERE name = 'A'", []).unwrap();
+    assert!(matches!(store.accounts(), Err(StoreError::Corrupt { what: "account.mac" })));
+    assert_eq!(store.put_account(&account("A")).unwrap(), Change::Updated, "writing it again mends it");
+}
+
+#[test]
+fn a_batch_of_credentials_says_what_was_there() {
+    let (dir, store) = new();
+    store.insert_credential(&credential("b@x")).unwrap();
+    let batch = ["c@x", "B@x", "a@x", "c@x"].map(credential);
+    assert_eq!(again(&dir).insert_credentials(&batch).unwrap(), [1, 3]);
+    assert!(store.credential("a@x").unwrap().is_some() && store.credential("c@x").unwrap().is_some());
+    assert_eq!(store.insert_credentials(&[]).unwrap(), Vec::<usize>::new());
+}
+
+#[test]
+fn a_client_is_removed() {
+    let (_dir, store) = new();
+    store.put_client(&client("a")).unwrap();
+    let before = store.generation().unwrap();
+    assert_eq!(store.remove_client(ClientKind::Gateway, "a").unwrap(), Change::Missing);
+    assert_eq!(store.remove_client(ClientKind::Nas, "a").unwrap(), Change::Updated);
+    assert_eq!(store.remove_client(ClientKind::Nas, "a").unwrap(), Change::Missing);
+    assert!(store.clients().unwrap().is_empty() && store.generation().unwrap() != before);
 }
 
 #[test]

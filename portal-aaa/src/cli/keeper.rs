@@ -1,0 +1,126 @@
+//! The thread of `serve` that looks after what time changes: revocations and accounts read again, sessions that fell
+//! silent closed, old accounting forgotten.
+
+use std::{
+    io,
+    sync::{Arc, mpsc},
+    thread::{self, JoinHandle},
+    time::Duration,
+};
+
+use crate::{
+    accounting::live::Live,
+    config::Settings,
+    credential::Authority,
+    server::clock::Clock,
+    store::{Silence, Store, StoreError},
+};
+
+/// A revocation is to reach the access point within a second, and most of that is the network's.
+const POLL: Duration = Duration::from_millis(100);
+/// Polls between two rounds of housekeeping.
+const ROUND: u32 = 10;
+/// Rows closed or forgotten in one transaction, so that accounting never waits long.
+const AT_ONCE: u32 = 500;
+const DAY_SECS: u64 = 86_400;
+/// Missing interim reports after which a session is over.
+const MISSED: u64 = 3;
+
+/// What it looks after.
+pub(super) struct Charge {
+    pub(super) authority: Arc<Authority>,
+    pub(super) live: Arc<Live>,
+    pub(super) store: Arc<dyn Store>,
+    pub(super) clock: Clock,
+    /// After how much silence a session is over.
+    pub(super) silence: Silence,
+    /// How long accounting is kept; none for ever.
+    pub(super) keep_secs: Option<u64>,
+}
+
+/// The running thread; it ends when this goes.
+pub(super) struct Keeper {
+    stop: Option<mpsc::Sender<()>>,
+    thread: Option<JoinHandle<()>>,
+}
+
+/// Of the configuration: as long as the least frequent reports may be missing.
+pub(super) fn silence(settings: &Settings) -> Silence {
+    let session = &settings.session;
+    let policies = std::iter::once(&session.everywhere).chain(session.nas.values());
+    let interim = policies.filter_map(|(policy, _)| policy.interim_interval_secs).max();
+    let other_secs = session.assume_gone_secs;
+    Silence { reporting_secs: interim.map_or(other_secs, |secs| u64::from(secs) * MISSED), other_secs }
+}
+
+impl Keeper {
+    pub(super) fn start(charge: Charge) -> io::Result<Self> {
+        let (stop, stopped) = mpsc::channel::<()>();
+        let thread = thread::Builder::new().name("keeper".to_owned()).spawn(move || {
+            let began = charge.clock.now().monotonic;
+            let mut failing = false;
+            for round in 1u32.. {
+                if stopped.recv_timeout(POLL) != Err(mpsc::RecvTimeoutError::Timeout) {
+                    return;
+                }
+                let now = charge.clock.now();
+                charge.authority.refresh(now.unix);
+                if round.is_multiple_of(ROUND) {
+                    charge.live.sweep(now.unix);
+                    // Nobody could be heard while the program was down.
+                    let up = now.monotonic.saturating_sub(began).as_secs();
+                    note(charge.tidy(now.unix, up), &mut failing);
+                }
+            }
+        })?;
+        Ok(Self { stop: Some(stop), thread: Some(thread) })
+    }
+}
+
+impl Charge {
+    fn tidy(&self, now: u64, up_secs: u64) -> Result<(), StoreError> {
+        let Silence { reporting_secs, other_secs } = self.silence;
+        if up_secs > reporting_secs.min(other_secs) {
+            let other_secs = if up_secs > other_secs { other_secs } else { u64::MAX };
+            let reporting_secs = if up_secs > reporting_secs { reporting_secs } else { u64::MAX };
+            let silence = Silence { reporting_secs, other_secs };
+            let closed = self.store.close_silent_sessions(now, silence, AT_ONCE)?;
+            if closed > 0 {
+                tracing::info!(event = "sessions-silent", closed, "ended with what was last known of them");
+            }
+        }
+        if let Some(keep) = self.keep_secs {
+            let gone = self.store.prune_accounting(now.saturating_sub(keep), AT_ONCE)?;
+            if gone > 0 {
+                tracing::debug!(event = "accounting-pruned", gone);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Seconds of the setting `keep_days`.
+pub(super) fn keep_secs(keep_days: u32) -> Option<u64> {
+    (keep_days > 0).then(|| u64::from(keep_days) * DAY_SECS)
+}
+
+/// Once, not every second.
+fn note(done: Result<(), StoreError>, failing: &mut bool) {
+    match done {
+        Ok(()) if std::mem::take(failing) => tracing::info!(event = "housekeeping-again"),
+        Ok(()) => {}
+        Err(error) if !std::mem::replace(failing, true) => {
+            tracing::warn!(event = "housekeeping-failed", %error, "it is tried again");
+        }
+        Err(_) => {}
+    }
+}
+
+impl Drop for Keeper {
+    fn drop(&mut self) {
+        self.stop = None;
+        if self.thread.take().is_some_and(|thread| thread.join().is_err()) {
+            tracing::error!(event = "keeper-panic", "the thread had died");
+        }
+    }
+}
