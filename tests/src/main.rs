@@ -5,12 +5,15 @@
 #![forbid(unsafe_code)]
 
 mod atsim;
+mod bench;
 mod cases;
 mod clock;
 mod demo;
 mod guest;
+mod interop;
 mod package;
 mod packages;
+mod peers;
 mod progress;
 mod report;
 mod suite;
@@ -52,6 +55,8 @@ enum Command {
         /// A suite, or SUITE/PART for the cases whose name contains PART
         name: Option<String>,
     },
+    /// Measurements against real peers; without a name, says which there are
+    Bench(bench::Options),
     /// Build both Debian packages
     Package,
     /// The inside of a suite that runs in namespaces of its own
@@ -89,6 +94,7 @@ fn run(command: Command) -> Result<bool> {
             Ok(true)
         }
         Command::Test { name, .. } => suite::run(name.as_deref()),
+        Command::Bench(options) => bench::run(&options),
         Command::Package => package::run().map(|()| true),
         Command::Inside { only, programs, out, .. } => guest::boxed::modem(only.as_deref(), &programs, &out),
     }

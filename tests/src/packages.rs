@@ -64,6 +64,16 @@ pub(crate) const UNIT: &[Package] = &[
     needed("polkitd", "ModemManager asks it"),
 ];
 
+/// Wanted by suite `aaa-interop` and by `bench aaa`.
+pub(crate) const AAA: &[Package] = &[
+    needed("eapoltest", "wpa_supplicant's EAP peer, the judge of every EAP method"),
+    needed("freeradius", "the server to measure against, and the proxy in front"),
+    needed("freeradius-utils", "radclient: requests as gateways and captive portals send them"),
+    needed("hostapd", "the other server to measure against"),
+    needed("radsecproxy", "RADIUS over TLS from another hand"),
+    needed("openssl", "makes certificates of each kind"),
+];
+
 /// Installs what is missing of `wanted`.
 pub(crate) fn ensure(wanted: &[Package]) -> Result<()> {
     let mut missing: Vec<&Package> = Vec::new();

@@ -103,6 +103,21 @@ pub(crate) struct Case {
     pub(crate) failure: Option<String>,
     /// How long it took.
     pub(crate) secs: f32,
+    /// What the peer of another hand cannot do, with its own words as evidence. Neither good nor bad of us.
+    #[serde(default)]
+    pub(crate) limits: Vec<String>,
+}
+
+impl Case {
+    /// One that is good.
+    pub(crate) fn good(name: &str, secs: f32) -> Self {
+        Self { name: name.to_owned(), failure: None, secs, limits: Vec::new() }
+    }
+
+    /// One that is not.
+    pub(crate) fn bad(name: &str, secs: f32, failure: String) -> Self {
+        Self { failure: Some(failure), ..Self::good(name, secs) }
+    }
 }
 
 /// Writes the report. Threads may share it.

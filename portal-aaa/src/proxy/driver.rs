@@ -118,10 +118,6 @@ impl<T> Driver<T> {
 }
 
 /// Waits so long; without a time for ever.
-#[expect(
-    clippy::disallowed_methods,
-    reason = "tokio's timer has its own clock; what is due is decided by ours"
-)]
 async fn after(wait: Option<Duration>) {
     match wait {
         Some(wait) => sleep_until(Instant::now() + wait).await,

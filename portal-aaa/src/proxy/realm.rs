@@ -93,10 +93,10 @@ impl Routes {
                 None => return Route::Local,
             },
         };
-        let realm = realm.to_ascii_lowercase();
-        if realm.is_empty() || realm == self.own || is_account(user_name) {
+        if realm.is_empty() || realm.eq_ignore_ascii_case(&self.own) || is_account(user_name) {
             return Route::Local;
         }
+        let realm = realm.to_ascii_lowercase();
         let ranked = self.realms.iter().enumerate().filter_map(|(pool, entry)| {
             let exact = explicit || matches!(entry.pattern, Pattern::Exact(_));
             Some((entry.pattern.rank(&realm).filter(|_| exact)?, pool, entry))

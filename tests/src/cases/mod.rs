@@ -3,6 +3,7 @@
 //! Cases of a suite share one world and run in order; each brings the agent back to `armed` (or to what its name
 //! says) before it ends, so that one that fails does not make all after it fail.
 
+mod disconnect;
 mod leaks;
 mod modem;
 mod refusals;
@@ -23,7 +24,7 @@ struct Entry {
     run: fn(&mut World, &Reporter) -> Result<()>,
 }
 
-const VM: [Entry; 8] = [
+const VM: [Entry; 10] = [
     Entry { name: "whole-offload-and-return", run: rounds::whole },
     Entry { name: "modemmanager-killed-and-restarted", run: restarts::modem_manager },
     Entry { name: "supplicant-killed-and-restarted", run: restarts::supplicant },
@@ -31,6 +32,8 @@ const VM: [Entry; 8] = [
     Entry { name: "portal-aaa-killed-and-restarted", run: restarts::portal_aaa },
     Entry { name: "wrong-mac-is-refused", run: refusals::wrong_mac },
     Entry { name: "rogue-access-point-gets-nothing", run: refusals::rogue },
+    Entry { name: "revoked-session-ends-within-a-second", run: disconnect::revoked },
+    Entry { name: "expired-session-ends-within-a-second", run: disconnect::expired },
     Entry { name: "nothing-leaks", run: leaks::nothing },
 ];
 
@@ -69,7 +72,7 @@ fn all(entries: &[Entry], only: Option<&str>, options: &Options, reporter: &Repo
         let failure = outcome.err().map(|error| format!("{error:?}"));
         good &= failure.is_none();
         let secs = began.elapsed().as_secs_f32();
-        reporter.send(&Line::Case(Case { name: entry.name.to_owned(), failure, secs }));
+        reporter.send(&Line::Case(Case { failure, ..Case::good(entry.name, secs) }));
     }
     world.finish()?;
     Ok(good)

@@ -49,8 +49,7 @@ pub(super) fn modem(filter: Option<&str>) -> Result<Vec<Case>> {
     }
     let status = child.wait()?;
     if !status.success() && cases.iter().all(|case| case.failure.is_none()) {
-        let failure = Some(format!("{status}\n{}", tail(&errors, 30)));
-        let case = Case { name: "the suite itself".to_owned(), failure, secs: 0.0 };
+        let case = Case::bad("the suite itself", 0.0, format!("{status}\n{}", tail(&errors, 30)));
         super::show(&case);
         cases.push(case);
     }

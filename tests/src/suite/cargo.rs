@@ -43,8 +43,7 @@ fn test(name: &str, what: &[&str], filter: Option<&str>) -> Result<Vec<Case>> {
     }
     if !status.success() && cases.iter().all(|case| case.failure.is_none()) {
         // It did not compile, or a test process died: no line of a test says so.
-        let failure = Some(format!("cargo test: {status}\n{}", tail(&log, 40)));
-        let case = Case { name: "cargo test".to_owned(), failure, secs: 0.0 };
+        let case = Case::bad("cargo test", 0.0, format!("cargo test: {status}\n{}", tail(&log, 40)));
         super::show(&case);
         cases.push(case);
     }
@@ -59,7 +58,7 @@ fn case(line: &str, log: &Path) -> Option<Case> {
         "FAILED" => Some(details(log, name)),
         _ => return None,
     };
-    Some(Case { name: name.to_owned(), failure, secs: 0.0 })
+    Some(Case { failure, ..Case::good(name, 0.0) })
 }
 
 /// Where to read on: the harness tells reasons only when all of a binary's tests are through.

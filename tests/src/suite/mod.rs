@@ -23,7 +23,7 @@ struct Suite {
     run: fn(Option<&str>) -> Result<Vec<Case>>,
 }
 
-const SUITES: [Suite; 4] = [
+const SUITES: [Suite; 5] = [
     Suite {
         name: "unit",
         about: "cargo test: units, properties, protocol pairs, eapol_test",
@@ -35,6 +35,12 @@ const SUITES: [Suite; 4] = [
         about: "part of unit: eapol_test against portal-aaa serve",
         whole: false,
         run: cargo::eapol,
+    },
+    Suite {
+        name: "aaa-interop",
+        about: "eapol_test, FreeRADIUS, radsecproxy, radclient against portal-aaa",
+        whole: true,
+        run: interop,
     },
     Suite {
         name: "modem",
@@ -53,7 +59,7 @@ const SUITES: [Suite; 4] = [
 /// Says which there are.
 pub(crate) fn list() {
     for suite in &SUITES {
-        println!("{:<7} {}", suite.name, suite.about);
+        println!("{:<12} {}", suite.name, suite.about);
     }
     println!(
         "\ncargo lab test NAME         one suite\ncargo lab test NAME/PART    of it, the cases whose name contains PART"
@@ -78,9 +84,7 @@ pub(crate) fn run(name: Option<&str>) -> Result<bool> {
         println!("\n{} ({})", suite.name, suite.about);
         let began = clock::now();
         let cases = (suite.run)(filter).unwrap_or_else(|error| {
-            let failure = Some(format!("{error:#}"));
-            let case =
-                Case { name: "the suite itself".to_owned(), failure, secs: began.elapsed().as_secs_f32() };
+            let case = Case::bad("the suite itself", began.elapsed().as_secs_f32(), format!("{error:#}"));
             show(&case);
             vec![case]
         });
@@ -91,6 +95,10 @@ pub(crate) fn run(name: Option<&str>) -> Result<bool> {
     }
     println!("\n{passed} passed, {failed} failed");
     Ok(failed == 0 && passed > 0)
+}
+
+fn interop(filter: Option<&str>) -> Result<Vec<Case>> {
+    crate::interop::run(filter, show)
 }
 
 /// One case as it ends.
@@ -111,6 +119,11 @@ fn summary(name: &str, cases: &[Case], bad: &[&Case], took: Duration) {
     );
     for case in bad {
         println!("    ✗ {}", case.name);
+    }
+    for case in cases {
+        for limit in &case.limits {
+            println!("    – {}: the peer cannot: {limit}", case.name);
+        }
     }
 }
 

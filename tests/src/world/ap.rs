@@ -54,7 +54,9 @@ impl AccessPoint {
             "own_ip_addr={own}\nnas_identifier=ap1.{realm}\n\
              auth_server_addr={aaa}\nauth_server_port=1812\nauth_server_shared_secret={secret}\n\
              acct_server_addr={aaa}\nacct_server_port=1813\nacct_server_shared_secret={secret}\n\
-             radius_acct_interim_interval=60\n",
+             radius_acct_interim_interval=60\n\
+             radius_das_port={das}\nradius_das_client={aaa} {secret}\n",
+            das = plan::AP_COA_PORT,
             own = plan::AP_UPLINK,
             realm = plan::REALM,
             aaa = plan::AAA,

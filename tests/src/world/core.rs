@@ -107,7 +107,10 @@ impl Core {
         }
         fs::write(&path, settings)?;
         let network = format!("{}/32", plan::AP_UPLINK);
-        self.admin(&["nas", "add", "access-point", "--network", &network, "--secret", plan::NAS_SECRET])?;
+        let (secret, coa) = (plan::NAS_SECRET, plan::AP_COA_PORT.to_string());
+        let words =
+            ["nas", "add", "access-point", "--network", &network, "--secret", secret, "--coa-port", &coa];
+        self.admin(&words)?;
         self.admin(&[
             "gateway",
             "add",

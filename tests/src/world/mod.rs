@@ -168,6 +168,11 @@ impl World {
         self.supplicant.as_mut().ok_or_else(|| anyhow!("a world without radio"))
     }
 
+    /// The WLAN card's own address.
+    pub(crate) fn wlan_mac(&self) -> Result<&str> {
+        self.wlan_mac.as_deref().ok_or_else(|| anyhow!("a world without radio"))
+    }
+
     /// The story that agent and operator write from now on.
     pub(crate) fn story(&self) -> Story {
         Story::new(self.agent.daemon.log(), self.core.portal_aaa.log())

@@ -40,6 +40,8 @@ pub(crate) const PORTAL_PORT: u16 = 8443;
 pub(crate) const AP_UPLINK: &str = "10.65.0.1";
 /// The AAA as the access point reaches it.
 pub(crate) const AAA: &str = "10.65.0.2";
+/// Where the access point takes Disconnect-Requests (RFC 5176).
+pub(crate) const AP_COA_PORT: u16 = 3799;
 /// RADIUS secret between them.
 pub(crate) const NAS_SECRET: &str = "access-point-one-and-its-secret";
 /// Accounting secret of the packet gateway.

@@ -56,6 +56,24 @@ impl Supplicant {
             .ok_or_else(|| anyhow!("the supplicant holds no password"))
     }
 
+    /// Uses this WPA-Enterprise network by PEAP, and no other.
+    pub(crate) fn only_network(&self, values: &[(&str, &str)]) -> Result<()> {
+        self.no_network()?;
+        let number = self.ask("ADD_NETWORK")?.trim().to_owned();
+        for (key, value) in values {
+            self.command(&format!("SET_NETWORK {number} {key} \"{value}\""))?;
+        }
+        for plain in ["key_mgmt WPA-EAP", "eap PEAP", "ieee80211w 1"] {
+            self.command(&format!("SET_NETWORK {number} {plain}"))?;
+        }
+        self.command(&format!("SELECT_NETWORK {number}"))
+    }
+
+    /// Uses no network.
+    pub(crate) fn no_network(&self) -> Result<()> {
+        self.command("REMOVE_NETWORK all")
+    }
+
     /// Spoils the installed password.
     pub(crate) fn spoil_password(&self) -> Result<()> {
         let networks = self.ask("LIST_NETWORKS")?;

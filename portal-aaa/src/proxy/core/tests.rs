@@ -1,5 +1,6 @@
 //! Access points, this proxy and home servers, all in this file, on a clock that the test turns.
 
+use proptest::prelude::*;
 use radius::{Builder, Vendor, check_reply, hide_password, microsoft, reveal_password, unwrap_key};
 use zeroize::Zeroizing;
 
@@ -337,4 +338,64 @@ fn no_more_than_can_be_kept() {
     }
     assert_eq!(overload, MOST + 10 - LANES * 256, "four ports of 256 identifiers");
     assert_eq!(lab.core.exchanges.len(), LANES * 256);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(48))]
+    #[test]
+    fn every_request_is_done_once_whatever_happens(
+        steps in proptest::collection::vec((0u8..6, any::<u8>(), 0u64..8), 1..120),
+        balance in prop_oneof![Just(Balance::FailOver), Just(Balance::RoundRobin)],
+        status: bool,
+    ) {
+        let mut lab = Lab::new(2, balance, status);
+        let mut submitted = 0u32;
+        let mut done = 0u32;
+        let mut last = Vec::new();
+        for (what, value, secs) in steps {
+            let seen = match what {
+                0 | 1 => {
+                    submitted += 1;
+                    let pool = usize::from(value % 2);
+                    let request = if what == 0 { login(value, Some(&[value % 4])) } else { report(value) };
+                    lab.submit(1, pool, request)
+                }
+                2 => lab.link(4, value % 3 > 0),
+                3 => {
+                    let answers: Vec<_> = last.drain(..).filter_map(|(peer, sent): (usize, Vec<u8>)| {
+                        let code = match Packet::parse(&sent).unwrap().code() {
+                            Code::ACCOUNTING_REQUEST => Code::ACCOUNTING_RESPONSE,
+                            _ if value % 2 == 0 => Code::ACCESS_ACCEPT,
+                            _ => Code::ACCESS_CHALLENGE,
+                        };
+                        let secret = if peer == 4 { b"radsec".to_vec() } else { secret(peer / 2) };
+                        let add = |reply: Builder| reply.attribute(A::STATE, &[value % 4]);
+                        (value % 5 > 0).then(|| (peer, answer(&sent, code, &secret, add)))
+                    }).collect();
+                    answers.iter().flat_map(|(peer, answer)| lab.receive(*peer, answer)).collect()
+                }
+                4 => lab.receive(usize::from(value % 6), &[value; 40]),
+                _ => lab.wait(secs).1,
+            };
+            for seen in seen {
+                match seen {
+                    Seen::Sent(peer, octets) => last.push((peer, octets)),
+                    Seen::Done(_, how, answer) => {
+                        done += 1;
+                        prop_assert!(answer.is_some() || how != How::Answered(Code::ACCESS_ACCEPT));
+                    }
+                    _ => {}
+                }
+            }
+            prop_assert!(lab.core.timers.len() <= lab.core.exchanges.len());
+        }
+        // Ten minutes and a little later there is an end to everything.
+        let end = lab.now + Duration::from_secs(700);
+        while lab.now < end {
+            done += u32::try_from(lab.wait(20).1.iter().filter(|seen| matches!(seen, Seen::Done(..))).count()).unwrap();
+        }
+        prop_assert_eq!(done, submitted);
+        prop_assert!(lab.core.exchanges.is_empty() && lab.core.timers.is_empty());
+        prop_assert_eq!(lab.core.accounting, 0);
+    }
 }

@@ -65,7 +65,7 @@ pub(super) fn bind(address: IpAddr) -> io::Result<UdpSocket> {
 }
 
 /// Where the request goes, and the secret; the ending back where it cannot go.
-fn order(shared: &Shared, ending: Ending) -> Result<Order, Ending> {
+fn order(shared: &Shared, ending: Ending) -> Result<Order, Box<Ending>> {
     let clients = shared.clients();
     let client = clients.find(ending.address, ClientKind::Nas).filter(|client| client.name == ending.client);
     match client.and_then(|client| client.coa_port.map(|port| (client, port))) {
@@ -73,7 +73,7 @@ fn order(shared: &Shared, ending: Ending) -> Result<Order, Ending> {
             let to = SocketAddr::new(ending.address.to_canonical(), port);
             Ok(Order { ending, to, secret: client.secret.clone() })
         }
-        None => Err(ending),
+        None => Err(Box::new(ending)),
     }
 }
 

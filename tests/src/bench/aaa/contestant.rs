@@ -1,0 +1,189 @@
+//! The servers that are measured, started for one row and ended after it.
+
+use std::{
+    net::SocketAddr,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use anyhow::Result;
+
+use super::{
+    generator::{Generator, STATIONS},
+    run::Run,
+    shape::Shape,
+    stock::Stock,
+    trust::Trust,
+};
+use crate::{
+    clock,
+    peers::{
+        SECRET, SERVER_NAME, User,
+        certificate::{Certificate, Kind},
+        eapol::Tls,
+        freeradius::{self, Backend, FreeRadius},
+        hostapd::{self, Hostapd},
+        portal::PortalAaa,
+        private_folder,
+    },
+};
+
+/// hostapd rejects who comes while it holds a thousand sessions, and it holds each for ten seconds.
+const HOSTAPD_LOGINS: u64 = 800;
+const HOSTAPD_REST: Duration = Duration::from_secs(12);
+
+/// Which server.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kin {
+    /// portal-aaa.
+    Ours,
+    /// FreeRADIUS, users in a file.
+    FreeRadius,
+    /// FreeRADIUS, users in SQLite.
+    FreeRadiusSql,
+    /// hostapd.
+    Hostapd,
+}
+
+impl Kin {
+    /// For tables.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Ours => "portal-aaa",
+            Self::FreeRadius => "FreeRADIUS",
+            Self::FreeRadiusSql => "FreeRADIUS SQLite",
+            Self::Hostapd => "hostapd",
+        }
+    }
+}
+
+enum Program {
+    Ours(PortalAaa),
+    FreeRadius(FreeRadius),
+    Hostapd(Hostapd),
+}
+
+/// A running server.
+pub(super) struct Contestant {
+    /// Which.
+    pub(super) kin: Kin,
+    /// Who logs in.
+    pub(super) users: Vec<User>,
+    program: Program,
+    rested: Option<Instant>,
+}
+
+impl Contestant {
+    /// Starts one. All of a row know the same users with the same password, drawn from `stock`, and show the same certificate.
+    pub(super) fn start(
+        kin: Kin,
+        shape: Shape,
+        stock: &Stock,
+        certificate: &Certificate,
+        work: &Path,
+        logs: &Path,
+    ) -> Result<Self> {
+        let name = kin.name().replace(' ', "-").to_lowercase();
+        let dir = work.join(&name);
+        private_folder(&dir)?;
+        let tls13 = shape.tls == Tls::V13;
+        // A file of users is for a few; with a million stored, logins are drawn from all of them.
+        let few: Vec<User> = stock.users.iter().take(STATIONS).cloned().collect();
+        let by_many = kin == Kin::FreeRadiusSql || kin == Kin::Ours;
+        let users = if by_many && !shape.mode.resumes() { stock.users.clone() } else { few };
+        let ttls = shape.mode.is_ttls();
+        let program = match kin {
+            Kin::Ours => {
+                let ours = stock.install(&name, &dir.join("installation"), logs)?;
+                ours.use_certificate(certificate)?;
+                if ttls {
+                    ours.propose_ttls()?;
+                }
+                let mut ours = ours.quiet();
+                ours.serve()?;
+                Program::Ours(ours)
+            }
+            Kin::FreeRadius | Kin::FreeRadiusSql => {
+                let database = work.join("radius.db");
+                let backend = if kin == Kin::FreeRadius {
+                    Backend::File(&users)
+                } else {
+                    if !database.exists() {
+                        freeradius::database(&database, &stock.users)?;
+                    }
+                    Backend::Sqlite(&database)
+                };
+                let cache = shape.mode.resumes();
+                let options =
+                    freeradius::Options { certificate, backend, tls13, ttls, secret: SECRET, cache };
+                Program::FreeRadius(FreeRadius::start(&name, &dir.join("server"), logs, &options)?)
+            }
+            Kin::Hostapd => {
+                let options = hostapd::Options { certificate, users: &users, tls13, ttls };
+                Program::Hostapd(Hostapd::start(&name, &dir.join("server"), logs, &options)?)
+            }
+        };
+        Ok(Self { kin, users, program, rested: None })
+    }
+
+    /// Where Access-Requests go.
+    pub(super) fn address(&self) -> SocketAddr {
+        match &self.program {
+            Program::Ours(ours) => ours.radius(),
+            Program::FreeRadius(free) => free.radius(),
+            Program::Hostapd(hostapd) => hostapd.radius(),
+        }
+    }
+
+    /// Its process.
+    pub(super) fn pid(&self) -> Result<u32> {
+        match &self.program {
+            Program::Ours(ours) => ours.pid(),
+            Program::FreeRadius(free) => free.pid(),
+            Program::Hostapd(hostapd) => hostapd.pid(),
+        }
+    }
+
+    /// A generator for it.
+    pub(super) fn generator<'a>(
+        &self,
+        shape: Shape,
+        users: &'a [User],
+        trust: &'a Trust,
+    ) -> Result<Generator<'a>> {
+        Generator::new(self.address(), self.kin == Kin::Ours, shape, users, trust, STATIONS)
+    }
+
+    /// One measured run of at most `logins`, after logins that are not counted.
+    pub(super) fn measure(&mut self, shape: Shape, trust: &Trust, logins: u64) -> Result<Run> {
+        self.rest();
+        let logins = if self.kin == Kin::Hostapd { logins.min(HOSTAPD_LOGINS) } else { logins };
+        let pid = self.pid()?;
+        let users = self.users.clone();
+        let mut generator = self.generator(shape, &users, trust)?;
+        let run = Run::measure(pid, &mut generator, logins)?;
+        self.used();
+        Ok(run)
+    }
+
+    /// Waits until it takes logins again.
+    pub(super) fn rest(&mut self) {
+        if let Some(rested) = self.rested.take() {
+            clock::pause(rested.saturating_duration_since(clock::now()));
+        }
+    }
+
+    /// Logins were made.
+    pub(super) fn used(&mut self) {
+        if self.kin == Kin::Hostapd {
+            self.rested = Some(clock::now() + HOSTAPD_REST);
+        }
+    }
+}
+
+/// A certificate for all contestants of a run.
+pub(super) fn certificate(work: &Path, kind: Kind) -> Result<Certificate> {
+    let folder = work.join(kind.name());
+    private_folder(&folder)?;
+    Certificate::make(&folder, kind, SERVER_NAME)
+}

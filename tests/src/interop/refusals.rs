@@ -1,0 +1,53 @@
+//! The twins of the matrix that must fail: every cell with a wrong password, another's card, a credential that has
+//! expired or was revoked, and a server that the peer must not trust.
+
+use anyhow::{Result, ensure};
+
+use super::{Limits, Task, bed::Bed, matrix};
+use crate::peers::{
+    User,
+    certificate::Kind,
+    eapol::{Attempt, Method, Tls},
+};
+
+/// Not the name of any server.
+const OTHER_NAME: &str = "aaa.elsewhere.example";
+
+/// A case a cell.
+pub(super) fn tasks() -> Vec<Task> {
+    matrix::cells()
+        .map(|(kind, method, tls)| {
+            let name = format!("{}, TLS {}, {}: refusals", method.name(), tls.name(), kind.name());
+            Task::new(name, move |bed| cell(bed, kind, method, tls))
+        })
+        .collect()
+}
+
+fn cell(bed: &Bed, kind: Kind, method: Method, tls: Tls) -> Result<Limits> {
+    // First, so that its second goes by while the others are tried.
+    let expired = bed.issue(kind, "1")?;
+    let good = bed.issue(kind, "device")?;
+    let attempt = |user: &User| bed.attempt(kind, user, method, tls);
+
+    let liar = User { password: "not-the-password".to_owned(), ..good.clone() };
+    bed.must_refuse(kind, &attempt(&liar), "wrong-password")?;
+    let other_card = User { station: bed.station(), ..good.clone() };
+    bed.must_refuse(kind, &attempt(&other_card), "wrong-mac")?;
+
+    let distrust = Attempt { server_name: OTHER_NAME.to_owned(), ..attempt(&good) };
+    let outcome = bed.run(&distrust)?;
+    ensure!(!outcome.accepted, "a server of another name was trusted");
+    let told = "CTRL-EVENT-EAP-TLS-CERT-ERROR";
+    ensure!(outcome.text.contains(told), "the peer does not mind the name\n{}", outcome.evidence());
+    ensure!(outcome.rejected(), "no Access-Reject after the peer's alert\n{}", outcome.evidence());
+
+    bed.until_refused(kind, &attempt(&expired), "expired")?;
+    bed.must_refuse(kind, &attempt(&expired), "expired")?;
+
+    ensure!(bed.run(&attempt(&good))?.accepted, "the same credential is good without all that");
+    bed.server(kind).admin(&["credential", "revoke", &good.name])?;
+    bed.until_refused(kind, &attempt(&good), "revoked")?;
+    // A session of before must not help, either.
+    bed.must_refuse(kind, &Attempt { again: 1, ..attempt(&good) }, "revoked")?;
+    Ok(Limits::new())
+}
