@@ -32,7 +32,8 @@ pub(super) fn revoked(world: &mut World, reporter: &Reporter) -> Result<()> {
     back(world)
 }
 
-/// The credential's last second ends the session.
+/// The credential's last second ends the session. Whether by Session-Timeout, which the access point counts itself, or
+/// by the AAA's Disconnect-Request: whoever is first.
 pub(super) fn expired(world: &mut World, reporter: &Reporter) -> Result<()> {
     let (_, expires) = join(world, &LIFETIME_SECS.to_string())?;
     let log = Follower::from_now(world.ap()?.hostapd.log());
@@ -70,7 +71,8 @@ fn join(world: &mut World, lifetime: &str) -> Result<(String, Option<u64>)> {
     ])?;
     world.ap()?.radio.heard_at(ap::NEAR)?;
     world.ap()?.radio.in_range(true)?;
-    log.wait("the station is on", JOINED, |line| line.contains("AP-STA-CONNECTED") && line.contains(&mac))?;
+    let on = "EAPOL-4WAY-HS-COMPLETED";
+    log.wait("the station is on", JOINED, |line| line.contains(on) && line.contains(&mac))?;
     Ok((name, expires))
 }
 
