@@ -148,14 +148,35 @@ impl Bed {
         .with_context(|| tail(self.server(kind).log(), 5))
     }
 
+    /// Waits until a login of this user resumed a session.
+    pub(super) fn until_resumed(&self, kind: Kind, name: &str) -> Result<()> {
+        clock::until("a session is resumed", NEWS, || {
+            let resumed = |line: &Value| line.get("resumed").and_then(Value::as_bool) == Some(true);
+            Ok(self.logins(kind, name)?.iter().any(resumed).then_some(()))
+        })
+    }
+
+    /// What came of this user's logins, in order: `accepted`, or the reason of the refusal.
+    pub(super) fn verdicts(&self, kind: Kind, name: &str) -> Result<Vec<String>> {
+        let reason = |line: &Value| line.get("reason").and_then(Value::as_str).map(str::to_owned);
+        let logins = self.logins(kind, name)?;
+        Ok(logins.iter().map(|line| reason(line).unwrap_or_else(|| "accepted".to_owned())).collect())
+    }
+
     /// Reasons of this user's refusals, in order.
     pub(super) fn reasons(&self, kind: Kind, name: &str) -> Result<Vec<String>> {
+        let mut verdicts = self.verdicts(kind, name)?;
+        verdicts.retain(|verdict| verdict != "accepted");
+        Ok(verdicts)
+    }
+
+    fn logins(&self, kind: Kind, name: &str) -> Result<Vec<Value>> {
         let lines = self.server(kind).log_lines()?;
-        let refusals =
-            lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok()).filter(|line| {
-                line.get("event").and_then(Value::as_str) == Some("login-refused")
-                    && line.get("username").and_then(Value::as_str) == Some(name)
-            });
-        Ok(refusals.filter_map(|line| Some(line.get("reason")?.as_str()?.to_owned())).collect())
+        let events = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        let of = |line: &Value, key: &str, value: &str| line.get(key).and_then(Value::as_str) == Some(value);
+        Ok(events
+            .filter(|line| of(line, "event", "login-accepted") || of(line, "event", "login-refused"))
+            .filter(|line| of(line, "username", name))
+            .collect())
     }
 }

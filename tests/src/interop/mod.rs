@@ -31,10 +31,13 @@ const AT_A_TIME: usize = 6;
 /// What a case found that the peer cannot do.
 type Limits = Vec<String>;
 
+/// What a case does.
+type Work = dyn Fn(&Bed) -> Result<Limits> + Send + Sync;
+
 /// One case.
 struct Task {
     name: String,
-    run: Box<dyn Fn(&Bed) -> Result<Limits> + Send + Sync>,
+    run: Box<Work>,
 }
 
 impl Task {

@@ -26,9 +26,8 @@ pub(super) fn check(
 ) -> Result<()> {
     server.rest();
     by_generator(server, shape, trust)?;
-    by_eapol_test(server, shape, certificate, work)?;
-    server.used();
-    Ok(())
+    // Too few logins for hostapd to need a rest after them.
+    by_eapol_test(server, shape, certificate, work)
 }
 
 fn by_generator(server: &Contestant, shape: Shape, trust: &Trust) -> Result<()> {
