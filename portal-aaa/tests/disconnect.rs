@@ -11,7 +11,7 @@
 mod common;
 
 use std::{
-    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket},
     sync::{Arc, Mutex, mpsc},
     time::Duration,
 };
@@ -82,11 +82,20 @@ fn access_point() -> UdpSocket {
 
 #[test]
 fn due_sessions_are_ended_within_a_second_and_the_table_hears_of_it() {
+    ended_from(Ipv4Addr::LOCALHOST.into());
+}
+
+#[test]
+fn a_socket_of_both_families_reaches_an_access_point_of_ipv4() {
+    ended_from(Ipv6Addr::UNSPECIFIED.into());
+}
+
+fn ended_from(listen: IpAddr) {
     let socket = access_point();
     let (sender, done) = mpsc::sync_channel(10);
     let table = Arc::new(Table { due: Mutex::default(), done: sender });
     let endings = Arc::clone(&table);
-    let world = World::start_with(Ipv4Addr::LOCALHOST.into(), |_, _, parts| parts.endings = Some(endings));
+    let world = World::start_with(listen, |_, _, parts| parts.endings = Some(endings));
     let port = socket.local_addr().unwrap().port();
     world.add_client_with("ap-9", Ipv4Addr::new(127, 0, 0, 9).into(), NAS_SECRET, |client| {
         client.coa_port = Some(port);

@@ -7,14 +7,15 @@ mod common;
 use std::{
     collections::HashMap,
     io::{Read as _, Write as _},
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    time::Duration,
 };
 
 use common::{
     World,
     pki::{Pki, Stream},
 };
-use portal_aaa::server::drops::Why;
+use portal_aaa::server::{drops::Why, radsec::Settings};
 use radius::{AttributeType as A, Builder, Code, Packet, check_reply};
 
 const SERVER: &str = "radsec.operator.example";
@@ -115,6 +116,27 @@ fn who_proves_no_name_of_an_access_point_is_not_let_in() {
     let mut elsewhere = pki.connect(address, SERVER, Some("ap-7"));
     let _ = elsewhere.write_all(&status(1));
     assert!(receive(&mut elsewhere).is_err());
+}
+
+#[test]
+fn one_socket_takes_connections_of_ipv4_and_ipv6() {
+    let pki = Pki::new();
+    let world = World::start_with(Ipv4Addr::LOCALHOST.into(), |folder, settings, _| {
+        let radsec = pki.settings(folder, SERVER);
+        settings.radsec = Some(Settings { listen: Some((Ipv6Addr::UNSPECIFIED, 0).into()), ..radsec });
+    });
+    let port = world.running.radsec_address().unwrap().port();
+    let mut v4 = pki.connect((Ipv4Addr::LOCALHOST, port).into(), SERVER, Some("ap-1"));
+    v4.write_all(&status(1)).unwrap();
+    assert_eq!(receive(&mut v4).unwrap()[1], 1);
+    world.add_client_with("ap-6", Ipv6Addr::LOCALHOST.into(), "secret", |_| {});
+    // The client table is read again within a second.
+    let answered = (0..100).any(|_| {
+        std::thread::sleep(Duration::from_millis(50));
+        let mut v6 = pki.connect((Ipv6Addr::LOCALHOST, port).into(), SERVER, Some("ap-6"));
+        v6.write_all(&status(2)).and_then(|()| receive(&mut v6)).is_ok()
+    });
+    assert!(answered);
 }
 
 #[test]

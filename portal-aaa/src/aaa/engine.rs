@@ -21,6 +21,7 @@ use super::{
     directory::{Admitted, Asked, Directory, Login, Reject, Sessions},
     plain::Proof,
 };
+use crate::accounting::record;
 
 /// An Access-Request and whose it is.
 #[derive(Clone, Copy)]
@@ -183,19 +184,7 @@ pub(super) fn failure(response: &[u8]) -> [u8; 4] {
 /// Where and from which station it comes.
 pub(super) fn asked<'a>(request: &Request<'a>) -> Asked<'a> {
     let called = request.packet.text(A::CALLED_STATION_ID);
-    Asked { mac: station(request.packet), client: request.client, ssid: called.and_then(ssid) }
-}
-
-/// The network's name in a Called-Station-Id: the access point's address in whatever notation, a colon, the name
-/// (RFC 3580 §3.20). Both may have colons of their own.
-fn ssid(called: &str) -> Option<&str> {
-    const WRITTEN: [usize; 3] = [17, 14, 12];
-    let after_address = WRITTEN.into_iter().find_map(|length| {
-        let (address, rest) = called.split_at_checked(length)?;
-        let rest = rest.strip_prefix(':')?;
-        address.parse::<Mac>().is_ok().then_some(rest)
-    });
-    after_address.filter(|ssid| !ssid.is_empty())
+    Asked { mac: station(request.packet), client: request.client, ssid: called.and_then(record::ssid) }
 }
 
 /// The station's address, as the access point tells it (RFC 3580 §3.21), in any notation.

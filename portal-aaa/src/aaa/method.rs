@@ -55,7 +55,7 @@ impl fmt::Display for Method {
 
 /// No method has this name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("no method {name:?}; there are {}", all_names())]
+#[error("no method {name:?}; there are {}, and all, eap, peap, ttls for groups of them", all_names())]
 pub struct UnknownMethod {
     /// What was given.
     pub name: String,
@@ -117,15 +117,42 @@ impl fmt::Display for Methods {
     }
 }
 
+/// Names in any case and in the spellings that standards and other servers have (`TTLS/MS-CHAP-V2`), and groups.
 impl FromStr for Methods {
     type Err = UnknownMethod;
 
     fn from_str(list: &str) -> Result<Self, UnknownMethod> {
-        if list.trim() == "all" {
-            return Ok(Self::ALL);
+        let mut methods = Vec::new();
+        for name in list.split(',') {
+            let spelled = spelled(name.trim());
+            let named: Vec<_> = Method::all().filter(|method| is_named(*method, &spelled)).collect();
+            if named.is_empty() {
+                return Err(UnknownMethod { name: name.trim().to_owned() });
+            }
+            methods.extend(named);
         }
-        list.split(',').map(|name| name.trim().parse::<Method>()).collect()
+        Ok(methods.into_iter().collect())
     }
+}
+
+/// Is the method this one, or of this group?
+fn is_named(method: Method, name: &str) -> bool {
+    match name {
+        "all" => true,
+        "eap" => matches!(method, Method::Eap(_)),
+        "peap" | "ttls" => method.name().split('-').next() == Some(name),
+        name => method.name() == name,
+    }
+}
+
+/// As our own names are spelled.
+fn spelled(name: &str) -> String {
+    let name = name.to_lowercase().replace(['/', '_', ' ', '+'], "-").replace("ms-chap", "mschap");
+    let name = name.replace("mschap-v2", "mschapv2");
+    name.strip_prefix("eap-")
+        .filter(|rest| rest.starts_with("peap") || rest.starts_with("ttls"))
+        .unwrap_or(&name)
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -143,6 +170,17 @@ mod tests {
         assert_eq!(Method::all().collect::<Methods>(), Methods::ALL);
         assert_eq!("all".parse(), Ok(Methods::ALL));
         assert_eq!("pap, peap-gtc".parse::<Methods>().unwrap().to_string(), "peap-gtc,pap");
+        for (list, same) in [
+            ("PEAP-MSCHAPv2, TTLS/PAP", "peap-mschapv2,ttls-pap"),
+            ("EAP-TTLS/EAP-MSCHAPv2", "ttls-eap-mschapv2"),
+            ("ttls_ms-chap-v2", "ttls-mschapv2"),
+            ("MS-CHAPv2,CHAP", "chap,mschapv2"),
+            ("peap", "peap-mschapv2,peap-gtc"),
+            ("eap,PAP,chap,mschapv2", "all"),
+        ] {
+            assert_eq!(list.parse::<Methods>().unwrap().to_string(), same, "{list}");
+        }
+        assert!("".parse::<Methods>().is_err());
         assert!("pap,md5".parse::<Methods>().unwrap_err().to_string().contains("ttls-eap-gtc"));
     }
 }

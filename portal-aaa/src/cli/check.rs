@@ -76,6 +76,15 @@ fn installation(config: &Path, settings: &Settings, now: Duration, findings: &mu
         }
     };
     certificate::check(settings, now, findings);
+    if let Some(radsec) = &settings.radsec {
+        match radsec.check() {
+            Ok(()) => findings.good("certificate of RadSec"),
+            Err(error) => findings.problem(
+                format!("RadSec cannot start: {error}"),
+                "set [radsec] certificate, key and ca to PEM files that belong together",
+            ),
+        }
+    }
     match open_store(settings) {
         Ok(store) => database(config, settings, &store, keys.as_ref(), findings),
         Err(error) => {

@@ -49,11 +49,12 @@ pub(super) fn written(shared: &Shared, ticket: Ticket, written: Result<(), &Stor
         }
         return;
     }
+    // Noted before it is sent: a repetition that comes at once is then not taken for one that is in progress.
+    let now = shared.clock.now().monotonic;
+    locked(&shared.reports).answer(now, source, &authenticator, acknowledgement.clone(), true);
     if let Err(why) = origin.send(&acknowledgement) {
         shared.drops.count(why, source.address.ip());
     }
-    let now = shared.clock.now().monotonic;
-    locked(&shared.reports).answer(now, source, &authenticator, acknowledgement, true);
 }
 
 /// An answer that can be given at once, or none while the report is on its way to the disk.

@@ -29,6 +29,19 @@ pub struct Known {
     network: Prefix,
 }
 
+impl Known {
+    /// Is `address` one of its?
+    pub fn is_at(&self, address: IpAddr) -> bool {
+        self.network.contains(address)
+    }
+
+    /// Its address, where it has only one.
+    pub fn only_address(&self) -> Option<IpAddr> {
+        let whole = if self.network.network().is_ipv4() { 32 } else { 128 };
+        (self.network.bits() == whole).then(|| self.network.network())
+    }
+}
+
 /// All clients.
 #[derive(Default)]
 pub struct Clients {
@@ -76,6 +89,11 @@ impl Clients {
     /// All clients of a kind whose network `address` lies in, the most specific first.
     pub fn at(&self, address: IpAddr, kind: ClientKind) -> impl Iterator<Item = &Known> {
         self.known.iter().filter(move |client| client.kind == kind && client.network.contains(address))
+    }
+
+    /// The access point of this name.
+    pub fn named(&self, name: &str) -> Option<&Known> {
+        self.known.iter().find(|client| client.kind == ClientKind::Nas && client.name == name)
     }
 
     /// How many.

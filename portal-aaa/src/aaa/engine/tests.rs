@@ -290,19 +290,6 @@ fn who_has_enough_sessions_gets_no_more_and_loses_nothing() {
 }
 
 #[test]
-fn the_network_is_what_stands_behind_the_access_points_address() {
-    for called in ["00-10-A4-23-19-C0:net", "00:10:a4:23:19:c0:net", "0010.a423.19c0:net", "0010a42319c0:net"]
-    {
-        assert_eq!(ssid(called), Some("net"), "{called}");
-    }
-    assert_eq!(ssid("00-10-A4-23-19-C0:a:b"), Some("a:b"));
-    for none in ["00-10-A4-23-19-C0", "00-10-A4-23-19-C0:", "gateway", "", "gateway:net", "00:10:a4:23:19:c0"]
-    {
-        assert_eq!(ssid(none), None, "{none}");
-    }
-}
-
-#[test]
 fn a_credential_for_life_has_no_session_timeout() {
     let end = Lab::new(Ok(login(None)), Ok(())).log_on("right");
     let reply = Packet::parse(&end.reply).unwrap();

@@ -18,10 +18,7 @@ use zeroize::Zeroizing;
 
 use self::exchange::{Exchanges, Order, Step};
 use super::{clock::Clock, random, shared::Shared, socket};
-use crate::{
-    accounting::ending::{Ending, Endings, Outcome},
-    store::ClientKind,
-};
+use crate::accounting::ending::{Ending, Endings, Outcome};
 
 /// How often it is asked what is due.
 const ROUND: Duration = Duration::from_millis(100);
@@ -67,10 +64,14 @@ pub(super) fn bind(address: IpAddr) -> io::Result<UdpSocket> {
 /// Where the request goes, and the secret; the ending back where it cannot go.
 fn order(shared: &Shared, ending: Ending) -> Result<Order, Box<Ending>> {
     let clients = shared.clients();
-    let client = clients.find(ending.address, ClientKind::Nas).filter(|client| client.name == ending.client);
-    match client.and_then(|client| client.coa_port.map(|port| (client, port))) {
-        Some((client, port)) => {
-            let to = SocketAddr::new(ending.address.to_canonical(), port);
+    let found = clients.named(&ending.client).and_then(|client| {
+        // A session known from its accounting alone may come without an address.
+        let told = Some(ending.address).filter(|address| client.is_at(*address));
+        Some((client, client.coa_port?, told.or(client.only_address())?))
+    });
+    match found {
+        Some((client, port, address)) => {
+            let to = SocketAddr::new(address.to_canonical(), port);
             Ok(Order { ending, to, secret: client.secret.clone() })
         }
         None => Err(Box::new(ending)),

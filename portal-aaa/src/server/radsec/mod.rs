@@ -33,6 +33,14 @@ pub struct Settings {
     pub ca: PathBuf,
 }
 
+impl Settings {
+    /// Whether certificates and key can be used; for `portal-aaa check`.
+    pub fn check(&self) -> Result<(), tls::TlsError> {
+        tls::server(self)?;
+        tls::client(self).map(drop)
+    }
+}
+
 /// What is listened with.
 pub(super) struct Acceptor {
     pub(super) listener: TcpListener,

@@ -26,15 +26,17 @@ pub(super) fn apply(db: &Connection, report: &AccountingRecord) -> Result<(), St
         return Ok(());
     }
     let (id, known) = find(db, report)?.unzip();
+    let was_open = known.as_ref().is_some_and(|known| known.ended_at.is_none());
     match fold::fold(known, report) {
         Folded::Same(mut session) => {
             if let Some(id) = id {
                 // Of one number one session can be open; a late report does not open a second.
-                if session.ended_at.is_none() && other_is_open(db, id, &session)? {
+                let opened = session.ended_at.is_none() && !was_open;
+                if opened && other_is_open(db, id, &session)? {
                     fold::close(&mut session, ClosedBy::NewerSession);
                 }
                 change(db, id, &session)?;
-                if session.ended_at.is_none() {
+                if session.ended_at.is_none() && (opened || report.status == status::START) {
                     supersede(db, id, &session)?;
                 }
             }
