@@ -6,10 +6,10 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::{
-    generator::{Generator, STATIONS},
+    generator::{Generator, STATIONS, Tally},
     run::Run,
     shape::Shape,
     stock::Stock,
@@ -165,6 +165,9 @@ impl Contestant {
         let users = self.users.clone();
         let mut generator = self.generator(shape, &users, trust)?;
         let run = Run::measure(pid, &mut generator, logins)?;
+        let Tally { accepted, resumed, .. } = run.tally;
+        let expected = if shape.mode.resumes() { accepted } else { 0 };
+        ensure!(resumed == expected, "{resumed} of {accepted} logins resumed, expected {expected}");
         self.used();
         Ok(run)
     }
