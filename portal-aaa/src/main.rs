@@ -6,3 +6,7 @@ use std::process::ExitCode;
 fn main() -> ExitCode {
     portal_aaa::cli::main()
 }
+
+/// Its reason stands with the dependency.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;

@@ -6,7 +6,7 @@
 
 use std::{
     io,
-    net::{SocketAddr, UdpSocket},
+    net::SocketAddr,
     sync::{Arc, atomic::Ordering, mpsc},
     thread::{self, JoinHandle},
 };
@@ -26,7 +26,7 @@ use super::{
     radsec::{self, Acceptor},
     request,
     shared::Shared,
-    socket,
+    socket::{self, Crew},
 };
 use crate::{
     aaa::{
@@ -120,6 +120,7 @@ pub struct Running {
     radsec_address: Option<SocketAddr>,
     tick: Option<mpsc::Sender<()>>,
     net: watch::Sender<()>,
+    crews: [Arc<Crew>; 2],
     threads: Vec<JoinHandle<()>>,
     writer: Option<JoinHandle<()>>,
 }
@@ -129,8 +130,8 @@ pub fn spawn(settings: &Settings, parts: Parts) -> Result<Running, StartError> {
     let (certificate, eap) = Watch::start(settings.stations.clone())?;
     let engine = Engine::new(eap, Arc::clone(&parts.directory), Arc::clone(&parts.sessions));
     let bind = |address| socket::bind(address).map_err(|source| StartError::Listen { address, source });
-    let logins = Arc::new(bind(settings.listen)?);
-    let reports = Arc::new(bind(settings.accounting_listen)?);
+    let logins = Arc::new(Crew::new(Arc::new(bind(settings.listen)?)));
+    let reports = Arc::new(Crew::new(Arc::new(bind(settings.accounting_listen)?)));
     let (writer, jobs) = mpsc::sync_channel(WAITING);
     let (forwarding, driver) = forwarding(settings, parts.clock)?;
     let acceptor = settings.radsec.as_ref().map(acceptor).transpose()?.flatten();
@@ -139,12 +140,13 @@ pub fn spawn(settings: &Settings, parts: Parts) -> Result<Running, StartError> {
     shared.reload(&mut generation);
     let (tick, ticks) = mpsc::channel();
     let mut running = Running {
-        address: logins.local_addr()?,
-        accounting_address: reports.local_addr()?,
+        address: logins.address()?,
+        accounting_address: reports.address()?,
         shared: Arc::clone(&shared),
         tick: Some(tick),
         radsec_address: None,
         net: watch::Sender::new(()),
+        crews: [Arc::clone(&logins), Arc::clone(&reports)],
         threads: Vec::new(),
         writer: None,
     };
@@ -225,11 +227,11 @@ impl Running {
     /// Stops serving and waits until what was received is done.
     pub fn stop(self) {}
 
-    fn listen(&mut self, name: &str, port: Port, socket: &Arc<UdpSocket>) -> io::Result<()> {
-        let socket = Arc::clone(socket);
+    fn listen(&mut self, name: &str, port: Port, crew: &Arc<Crew>) -> io::Result<()> {
+        let crew = Arc::clone(crew);
         self.start(name, move |shared| {
-            socket::receive(&socket, &shared.stop, |datagram, from| {
-                let origin = Origin::Datagram { socket: Arc::clone(&socket), port, from };
+            crew.receive(shared.clock, &shared.stop, |socket, datagram, from| {
+                let origin = Origin::Datagram { socket: Arc::clone(socket), port, from };
                 request::serve(shared, &origin, datagram);
             });
         })
@@ -263,6 +265,7 @@ impl Drop for Running {
     fn drop(&mut self) {
         self.shared.stop.store(true, Ordering::Relaxed);
         self.tick = None;
+        self.crews.iter().for_each(|crew| crew.wake());
         self.net.send_replace(());
         // The writer last: it ends when no more reports can come, and has then written all.
         let threads: Vec<_> = self.threads.drain(..).collect();

@@ -8,7 +8,8 @@ mod turn;
 use std::sync::Arc;
 
 use rustls::{
-    ClientConfig, NamedGroup, RootCertStore, ServerConfig, SupportedProtocolVersion,
+    CipherSuite, ClientConfig, NamedGroup, RootCertStore, ServerConfig, SupportedCipherSuite,
+    SupportedProtocolVersion,
     client::Resumption,
     crypto::CryptoProvider,
     pki_types::{CertificateDer, PrivateKeyDer},
@@ -36,6 +37,8 @@ pub fn server_config(
         .with_protocol_versions(&[&TLS13, &TLS12])?
         .with_no_client_auth()
         .with_single_cert(chain, key)?;
+    // The order of `narrow` and not the peer's, which is usually that of its library.
+    config.ignore_client_order = true;
     config.session_storage = Arc::new(turn::OfTheTurn);
     // One is enough: each resumed login brings the next. RFC 9427 §6.1: it is sent before phase 2, and the store sees
     // to it that it is good for nothing until phase 2 has succeeded.
@@ -68,9 +71,21 @@ pub fn resuming(config: &ClientConfig, sessions: usize) -> Arc<ClientConfig> {
     Arc::new(config)
 }
 
+/// Groups as above, and first the cipher suites with SHA-256: a login is more derivation of keys than encryption, and
+/// processors have SHA-256 in hardware but not SHA-384. The air behind it has 128-bit keys anyway.
 fn narrow(provider: &CryptoProvider) -> Arc<CryptoProvider> {
     let group = |name| provider.kx_groups.iter().copied().find(|group| group.name() == name);
-    Arc::new(CryptoProvider { kx_groups: GROUPS.into_iter().filter_map(group).collect(), ..provider.clone() })
+    let mut cipher_suites = provider.cipher_suites.clone();
+    let is_first = |suite: &SupportedCipherSuite| match suite.suite() {
+        CipherSuite::TLS13_AES_128_GCM_SHA256
+        | CipherSuite::TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256
+        | CipherSuite::TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256 => 0,
+        _ => 1,
+    };
+    // Stable: the others keep their order.
+    cipher_suites.sort_by_key(is_first);
+    let kx_groups = GROUPS.into_iter().filter_map(group).collect();
+    Arc::new(CryptoProvider { cipher_suites, kx_groups, ..provider.clone() })
 }
 
 #[cfg(test)]

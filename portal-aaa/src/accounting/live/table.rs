@@ -44,9 +44,9 @@ pub struct Limits {
 }
 
 impl Default for Limits {
-    /// A full table takes about 100 MB.
+    /// A full table takes about 50 MB.
     fn default() -> Self {
-        Self { sessions: 262_144, assume_gone_secs: 86_400, interim_secs: 0 }
+        Self { sessions: 131_072, assume_gone_secs: 86_400, interim_secs: 0 }
     }
 }
 
