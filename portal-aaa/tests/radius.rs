@@ -12,6 +12,7 @@ use std::{
 
 use common::{GATEWAY_SECRET, NAS_SECRET, World};
 use portal_aaa::{
+    credential::Lifetime,
     server::drops::Why,
     store::{ClientKind, MessageAuthenticator},
 };
@@ -268,6 +269,33 @@ fn a_locked_database_delays_accounting_and_not_logins() {
     lock.execute_batch("ROLLBACK").unwrap();
     assert_eq!(peer.ask(&report, NAS_SECRET), Code::ACCOUNTING_RESPONSE);
     assert_eq!(rows(&world.path("portal-aaa.db")), 1);
+}
+
+#[test]
+fn a_one_time_login_that_waits_for_the_disk_holds_up_nobody() {
+    let world = World::start();
+    let credential = world.issue(Lifetime::OneTime, 0);
+    let lock = Connection::open(world.path("portal-aaa.db")).unwrap();
+    lock.execute_batch("BEGIN IMMEDIATE").unwrap();
+    let waiting = nas(&world);
+    let authenticator = [9; 16];
+    let password = credential.password.expose().as_bytes();
+    let hidden = hide_password(password, NAS_SECRET.as_bytes(), &authenticator).unwrap();
+    let login = Builder::access_request(1, authenticator)
+        .text(A::USER_NAME, &credential.username)
+        .text(A::CALLING_STATION_ID, &common::STATION.to_string())
+        .attribute(A::USER_PASSWORD, &hidden)
+        .finish(NAS_SECRET.as_bytes())
+        .unwrap();
+    waiting.send(&login);
+    assert_eq!(waiting.receive(SILENCE), None, "whether it was used is not known yet");
+    let others = nas(&world);
+    for identifier in 0..20 {
+        assert_eq!(others.ask(&identity(identifier), NAS_SECRET), Code::ACCESS_CHALLENGE);
+    }
+    lock.execute_batch("ROLLBACK").unwrap();
+    let accept = waiting.receive(PATIENCE).expect("an answer once the disk is free");
+    assert_eq!(Packet::parse(&accept).unwrap().code(), Code::ACCESS_ACCEPT);
 }
 
 #[test]

@@ -13,6 +13,7 @@ pub mod drops;
 mod forward;
 mod net;
 mod origin;
+mod patient;
 pub mod radius;
 pub mod radsec;
 pub(crate) mod random;

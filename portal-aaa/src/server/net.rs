@@ -18,9 +18,9 @@ use crate::proxy::driver::Driver;
 /// Most threads that work on logins.
 pub(super) const MAX_THREADS: usize = 16;
 
-/// As many as there are cores.
+/// As many as there are cores, and no fewer than two: one may wait for the disk.
 pub(super) fn workers() -> usize {
-    thread::available_parallelism().map_or(1, NonZero::get).min(MAX_THREADS)
+    thread::available_parallelism().map_or(1, NonZero::get).clamp(2, MAX_THREADS)
 }
 
 /// Its runtime: one thread, and the workers for what computes.

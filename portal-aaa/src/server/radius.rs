@@ -23,6 +23,7 @@ use super::{
     forward::{self, Forwarding},
     net::{self, Work},
     origin::{Origin, Port},
+    patient::Patient,
     radsec::{self, Acceptor},
     request,
     shared::Shared,
@@ -128,7 +129,8 @@ pub struct Running {
 /// Binds both sockets and starts the threads. Returns when requests are being served.
 pub fn spawn(settings: &Settings, parts: Parts) -> Result<Running, StartError> {
     let (certificate, eap) = Watch::start(settings.stations.clone())?;
-    let engine = Engine::new(eap, Arc::clone(&parts.directory), Arc::clone(&parts.sessions));
+    let engine =
+        Engine::new(eap, Arc::new(Patient(Arc::clone(&parts.directory))), Arc::clone(&parts.sessions));
     let bind = |address| socket::bind(address).map_err(|source| StartError::Listen { address, source });
     let logins = Arc::new(Crew::new(Arc::new(bind(settings.listen)?)));
     let reports = Arc::new(Crew::new(Arc::new(bind(settings.accounting_listen)?)));

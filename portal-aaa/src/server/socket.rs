@@ -1,11 +1,12 @@
 //! A UDP socket that a thread can wait on and still be stopped.
 
 use std::{
+    cell::RefCell,
     io::{self, IoSliceMut},
     net::{Shutdown, SocketAddr, TcpListener, UdpSocket},
     os::fd::AsRawFd as _,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Condvar, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     time::Duration,
@@ -62,12 +63,44 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
 /// server that is not busy wakes one thread and not all of them in turn.
 pub(super) struct Crew {
     socket: Arc<UdpSocket>,
-    turn: Mutex<()>,
+    turn: Arc<Turn>,
+}
+
+/// Whose turn it is to receive.
+#[derive(Default)]
+struct Turn {
+    taken: Mutex<bool>,
+    free: Condvar,
+}
+
+impl Turn {
+    fn take(&self) {
+        let taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
+        let taken = self.free.wait_while(taken, |taken| *taken);
+        *taken.unwrap_or_else(PoisonError::into_inner) = true;
+    }
+
+    fn leave(&self) {
+        *self.taken.lock().unwrap_or_else(PoisonError::into_inner) = false;
+        self.free.notify_one();
+    }
+}
+
+thread_local! {
+    /// The turn that this thread has.
+    static MINE: RefCell<Option<Arc<Turn>>> = const { RefCell::new(None) };
+}
+
+/// This thread is about to wait for something else than a datagram: another one receives meanwhile.
+pub(super) fn step_aside() {
+    if let Some(turn) = MINE.take() {
+        turn.leave();
+    }
 }
 
 impl Crew {
     pub(super) fn new(socket: Arc<UdpSocket>) -> Self {
-        Self { socket, turn: Mutex::new(()) }
+        Self { socket, turn: Arc::default() }
     }
 
     /// Where it listens.
@@ -89,12 +122,14 @@ impl Crew {
         stop: &AtomicBool,
         handle: impl Fn(&Arc<UdpSocket>, &[u8], SocketAddr),
     ) {
+        let _leaving = Leaving;
         let mut inbox = Inbox::new();
-        let mut turn = None;
         let mut each = Duration::ZERO;
         loop {
-            let held =
-                turn.take().unwrap_or_else(|| self.turn.lock().unwrap_or_else(PoisonError::into_inner));
+            if MINE.with_borrow(Option::is_none) {
+                self.turn.take();
+                MINE.set(Some(Arc::clone(&self.turn)));
+            }
             if stop.load(Ordering::Relaxed) {
                 return;
             }
@@ -109,10 +144,8 @@ impl Crew {
             };
             // The next one waits for what comes meanwhile, if that is worth its waking up.
             let waiting = each.saturating_mul(count.saturating_sub(1));
-            if waiting < WORTH_A_THREAD && !inbox.is_full(count) {
-                turn = Some(held);
-            } else {
-                drop(held);
+            if waiting >= WORTH_A_THREAD || inbox.is_full(count) {
+                step_aside();
             }
             if count == 0 {
                 continue;
@@ -122,6 +155,15 @@ impl Crew {
             let took = clock.now().monotonic.saturating_sub(began) / count;
             each = (each * 7 + took) / 8;
         }
+    }
+}
+
+/// Leaves the turn to others when the thread goes, however that comes.
+struct Leaving;
+
+impl Drop for Leaving {
+    fn drop(&mut self) {
+        step_aside();
     }
 }
 
@@ -153,7 +195,9 @@ impl Inbox {
         )?;
         let mut count = 0;
         for (message, place) in received.zip(&mut self.lengths) {
-            *place = (message.bytes, message.address.as_ref().and_then(sender));
+            // Nothing at all is no datagram but the end of the waiting, and has an address of long ago.
+            let from = message.address.as_ref().filter(|_| message.bytes > 0);
+            *place = (message.bytes, from.and_then(sender));
             count += 1;
         }
         Ok(count)

@@ -12,6 +12,8 @@ const LEFT: f64 = 56.0;
 const RIGHT: f64 = 20.0;
 const TOP: f64 = 44.0;
 const BOTTOM: f64 = 44.0;
+/// Room beside the first and the last point for their figures.
+const INSET: f64 = 28.0;
 
 const STYLE: &str = "\
 svg { color-scheme: light dark; background: #ffffff; }
@@ -47,7 +49,8 @@ fn panel(text: &mut String, left: f64, title: &str, series: &[Size], of: impl Fn
     let exponents = series.iter().map(|size| exponent(size.stored));
     let (first, last) = exponents.fold((f64::MAX, f64::MIN), |(low, high), at| (low.min(at), high.max(at)));
     let span = (last - first).max(1.0);
-    let x = |stored| left + LEFT + (exponent(stored) - first) / span * (WIDTH - LEFT - RIGHT);
+    let room = WIDTH - LEFT - RIGHT - 2.0 * INSET;
+    let x = |stored| left + LEFT + INSET + (exponent(stored) - first) / span * room;
     let y = |cost: f64| HEIGHT - BOTTOM - cost / most * (HEIGHT - TOP - BOTTOM);
     let _ = writeln!(text, "<text class=\"title\" x=\"{}\" y=\"24\">{title}</text>", left + LEFT);
     for step in 0..=4 {
