@@ -12,6 +12,7 @@ pub mod cli;
 pub mod config;
 pub mod credential;
 pub mod gateway;
+pub mod pem;
 pub mod portal;
 pub mod proxy;
 pub mod server;

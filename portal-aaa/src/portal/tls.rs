@@ -5,27 +5,18 @@ use std::{path::Path, sync::Arc};
 use rustls::{
     ServerConfig,
     crypto::aws_lc_rs,
-    pki_types::{CertificateDer, PrivateKeyDer, pem::PemObject},
+    pki_types::{CertificateDer, PrivateKeyDer},
     version::{TLS12, TLS13},
 };
+
+use crate::pem::{self, PemError};
 
 /// Why there is no TLS.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file is missing or no PEM.
-    #[error("{path}: {source}")]
-    File {
-        /// Which.
-        path: String,
-        /// Why.
-        source: rustls::pki_types::pem::Error,
-    },
-    /// The file holds no certificate.
-    #[error("{path}: no certificate in it")]
-    Empty {
-        /// Which.
-        path: String,
-    },
+    /// A file is of no use.
+    #[error(transparent)]
+    File(#[from] PemError),
     /// Certificate and key do not belong together, or are of a kind that is not supported.
     #[error("certificate {path}: {source}")]
     Certificate {
@@ -38,15 +29,8 @@ pub enum TlsError {
 
 /// Reads certificate chain and key, both PEM.
 pub fn load(certificate: &Path, key: &Path) -> Result<Arc<ServerConfig>, TlsError> {
-    let name = |path: &Path| path.display().to_string();
-    let file = |path: &Path, source| TlsError::File { path: name(path), source };
-    let chain = CertificateDer::pem_file_iter(certificate).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let chain = chain.map_err(|source| file(certificate, source))?;
-    if chain.is_empty() {
-        return Err(TlsError::Empty { path: name(certificate) });
-    }
-    let key = PrivateKeyDer::from_pem_file(key).map_err(|source| file(key, source))?;
-    configure(chain, key).map_err(|source| TlsError::Certificate { path: name(certificate), source })
+    let refused = |source| TlsError::Certificate { path: certificate.display().to_string(), source };
+    configure(pem::chain(certificate)?, pem::key(key)?).map_err(refused)
 }
 
 fn configure(

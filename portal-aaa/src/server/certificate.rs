@@ -1,45 +1,23 @@
 //! The certificate that stations see inside EAP, from its PEM files, and again when they have changed.
 
-use std::{
-    fs,
-    os::unix::fs::MetadataExt as _,
-    path::{Path, PathBuf},
-    sync::Arc,
-};
+use std::{fs, os::unix::fs::MetadataExt as _, path::PathBuf, sync::Arc};
 
 use eap::{
     server::{Config, Early, Method},
     tls::SessionStore,
 };
-use rustls::pki_types::{
-    CertificateDer, PrivateKeyDer,
-    pem::{self, PemObject as _},
+
+use crate::{
+    config::TlsSettings,
+    pem::{self, PemError},
 };
-
-use zeroize::Zeroizing;
-
-use crate::config::TlsSettings;
-
-/// RFC 7468 §2.
-const BEGIN: &[u8] = b"-----BEGIN ";
 
 /// Why the AAA has no certificate to show.
 #[derive(Debug, thiserror::Error)]
 pub enum CertificateError {
-    /// A file cannot be read, or is no PEM.
-    #[error("cannot read {path}: {source}")]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: pem::Error,
-    },
-    /// The certificate file holds none.
-    #[error("{path} holds no certificate")]
-    Empty {
-        /// Which.
-        path: PathBuf,
-    },
+    /// A file is of no use.
+    #[error(transparent)]
+    File(#[from] PemError),
     /// Key and certificate do not belong together, or are of a kind that TLS does not take.
     #[error("certificate and key cannot be used: {0}")]
     Pair(#[from] rustls::Error),
@@ -118,11 +96,11 @@ impl Seen {
 
 fn load(terms: &Terms) -> Result<Arc<Config>, CertificateError> {
     let TlsSettings { certificate, key, chain, resumption, .. } = &terms.tls;
-    let mut certificates = pem(certificate)?;
+    let mut certificates = pem::chain(certificate)?;
     if let Some(chain) = chain {
-        certificates.append(&mut pem(chain)?);
+        certificates.append(&mut pem::chain(chain)?);
     }
-    let key = PrivateKeyDer::from_pem_slice(&text(key)?).map_err(unreadable(key))?;
+    let key = pem::key(key)?;
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let kept = !resumption.lifetime.is_zero() && resumption.sessions > 0;
     Ok(Arc::new(Config {
@@ -133,37 +111,6 @@ fn load(terms: &Terms) -> Result<Arc<Config>, CertificateError> {
         resumption: kept.then(|| Arc::new(SessionStore::new(resumption.sessions, resumption.lifetime))),
         early: terms.early.clone(),
     }))
-}
-
-/// A file with each PEM block at the beginning of a line: in front may stand what `openssl x509 -text` says, a byte
-/// order mark, or spaces, and the parser would not see the block.
-fn text(path: &Path) -> Result<Zeroizing<Vec<u8>>, CertificateError> {
-    let file = Zeroizing::new(fs::read(path).map_err(|error| unreadable(path)(pem::Error::Io(error)))?);
-    let mut text = Zeroizing::new(Vec::with_capacity(file.len() + 64));
-    for octet in &*file {
-        text.push(*octet);
-        if text.ends_with(BEGIN) {
-            let begin = text.len() - BEGIN.len();
-            text.insert(begin, b'\n');
-        }
-    }
-    Ok(text)
-}
-
-/// All certificates of a file, in order. What stands around the PEM blocks is left alone.
-fn pem(path: &Path) -> Result<Vec<CertificateDer<'static>>, CertificateError> {
-    let text = text(path)?;
-    let certificates: Vec<_> =
-        CertificateDer::pem_slice_iter(&text).collect::<Result<_, _>>().map_err(unreadable(path))?;
-    if certificates.is_empty() {
-        return Err(CertificateError::Empty { path: path.to_owned() });
-    }
-    Ok(certificates)
-}
-
-fn unreadable(path: &Path) -> impl FnOnce(pem::Error) -> CertificateError {
-    let path = path.to_owned();
-    move |source| CertificateError::File { path, source }
 }
 
 #[cfg(test)]
@@ -243,7 +190,7 @@ mod tests {
     fn what_cannot_be_used_is_named() {
         let files = Files::new();
         fs::write(files.path("aaa.pem"), "nothing").unwrap();
-        assert!(matches!(Watch::start(files.terms()), Err(CertificateError::Empty { .. })));
+        assert!(matches!(Watch::start(files.terms()), Err(CertificateError::File(PemError::Empty { .. }))));
         fs::remove_file(files.path("aaa.key")).unwrap();
         files.write(&PKCS_ECDSA_P256_SHA256, "");
         fs::remove_file(files.path("aaa.key")).unwrap();

@@ -12,12 +12,12 @@ use rustls::{
     CertificateError, Error, RootCertStore,
     client::{WebPkiServerVerifier, danger::ServerCertVerifier as _},
     crypto::{CryptoProvider, aws_lc_rs},
-    pki_types::{CertificateDer, PrivateKeyDer, ServerName, UnixTime, pem::PemObject as _},
+    pki_types::{CertificateDer, ServerName, UnixTime},
     sign::CertifiedKey,
 };
 
 use super::Findings;
-use crate::config::Settings;
+use crate::{config::Settings, pem};
 
 /// How long before its end a certificate is worth a word.
 const SOON: Duration = Duration::from_secs(30 * 86_400);
@@ -26,6 +26,8 @@ const SOON: Duration = Duration::from_secs(30 * 86_400);
 struct Server<'a> {
     what: &'static str,
     certificate: &'a PathBuf,
+    /// Sent after those of `certificate`.
+    chain: Option<&'a PathBuf>,
     key: &'a PathBuf,
     name: &'a str,
     name_key: &'static str,
@@ -46,6 +48,7 @@ pub(super) fn check(settings: &Settings, now: Duration, findings: &mut Findings)
         Server {
             what: "AAA",
             certificate: &settings.tls.certificate,
+            chain: settings.tls.chain.as_ref(),
             key: &settings.tls.key,
             name: &settings.tls.server_name,
             name_key: "[tls] server_name",
@@ -53,6 +56,7 @@ pub(super) fn check(settings: &Settings, now: Duration, findings: &mut Findings)
         Server {
             what: "portal",
             certificate: &settings.portal.certificate,
+            chain: None,
             key: &settings.portal.key,
             name: &settings.portal.name,
             name_key: "[portal] name",
@@ -77,7 +81,10 @@ fn look(
     let provider = Arc::new(aws_lc_rs::default_provider());
     let files =
         "restore certificate and key from a copy, or take those of a new `portal-aaa init`".to_owned();
-    let leaf_first = chain(server.certificate).map_err(|message| (message, files.clone()))?;
+    let mut leaf_first = chain(server.certificate).map_err(|message| (message, files.clone()))?;
+    if let Some(more) = server.chain {
+        leaf_first.append(&mut chain(more).map_err(|message| (message, files.clone()))?);
+    }
     belongs(&provider, &leaf_first, server.key).map_err(|message| (message, files))?;
     if others_may_read(server.key) {
         let remedy = format!("run `chmod 600 {}`", server.key.display());
@@ -104,17 +111,11 @@ fn look(
 }
 
 fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    match read {
-        Ok(chain) if chain.is_empty() => Err(format!("{} holds no certificate", path.display())),
-        Ok(chain) => Ok(chain),
-        Err(error) => Err(format!("{}: {error}", path.display())),
-    }
+    pem::chain(path).map_err(|error| error.to_string())
 }
 
 fn belongs(provider: &CryptoProvider, chain: &[CertificateDer<'static>], key: &Path) -> Result<(), String> {
-    let der =
-        PrivateKeyDer::from_pem_file(key).map_err(|error| format!("its key {}: {error}", key.display()))?;
+    let der = pem::key(key).map_err(|error| format!("its key {error}"))?;
     CertifiedKey::from_der(chain.to_vec(), der, provider)
         .map(|_| ())
         .map_err(|error| format!("its key {} does not belong to it: {error}", key.display()))

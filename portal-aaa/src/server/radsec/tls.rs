@@ -1,37 +1,23 @@
 //! Certificates of RadSec, ours and whom we trust (RFC 6614 §2.3): TLS 1.2 and 1.3, both sides prove themselves.
 
-use std::{path::Path, path::PathBuf, sync::Arc};
+use std::{path::Path, sync::Arc};
 
 use rustls::{
     ClientConfig, RootCertStore, ServerConfig,
     crypto::{CryptoProvider, aws_lc_rs},
-    pki_types::{
-        CertificateDer, PrivateKeyDer,
-        pem::{self, PemObject as _},
-    },
     server::{VerifierBuilderError, WebPkiClientVerifier},
     version::{TLS12, TLS13},
 };
 
 use super::Settings;
+use crate::pem::{self, PemError};
 
 /// Why RadSec has no TLS.
 #[derive(Debug, thiserror::Error)]
 pub enum TlsError {
-    /// A file cannot be read, or is no PEM.
-    #[error("cannot read {path}: {source}")]
-    File {
-        /// Which.
-        path: PathBuf,
-        /// Why.
-        source: pem::Error,
-    },
-    /// The file holds no certificate.
-    #[error("{path} holds no certificate")]
-    Empty {
-        /// Which.
-        path: PathBuf,
-    },
+    /// A file is of no use.
+    #[error(transparent)]
+    File(#[from] PemError),
     /// Key and certificate do not belong together, or are of a kind that TLS does not take.
     #[error("certificate and key cannot be used: {0}")]
     Pair(#[from] rustls::Error),
@@ -49,7 +35,7 @@ pub(in crate::server) fn server(settings: &Settings) -> Result<Arc<ServerConfig>
     let config = ServerConfig::builder_with_provider(provider)
         .with_protocol_versions(&[&TLS13, &TLS12])?
         .with_client_cert_verifier(verifier)
-        .with_single_cert(chain(&settings.certificate)?, key(&settings.key)?)?;
+        .with_single_cert(pem::chain(&settings.certificate)?, pem::key(&settings.key)?)?;
     Ok(Arc::new(config))
 }
 
@@ -58,7 +44,7 @@ pub(crate) fn client(settings: &Settings) -> Result<Arc<ClientConfig>, TlsError>
     let config = ClientConfig::builder_with_provider(provider())
         .with_protocol_versions(&[&TLS13, &TLS12])?
         .with_root_certificates(roots(&settings.ca)?)
-        .with_client_auth_cert(chain(&settings.certificate)?, key(&settings.key)?)?;
+        .with_client_auth_cert(pem::chain(&settings.certificate)?, pem::key(&settings.key)?)?;
     Ok(Arc::new(config))
 }
 
@@ -68,18 +54,8 @@ fn provider() -> Arc<CryptoProvider> {
 
 fn roots(path: &Path) -> Result<RootCertStore, TlsError> {
     let mut roots = RootCertStore::empty();
-    for certificate in chain(path)? {
+    for certificate in pem::chain(path)? {
         roots.add(certificate)?;
     }
     Ok(roots)
-}
-
-fn chain(path: &Path) -> Result<Vec<CertificateDer<'static>>, TlsError> {
-    let read = CertificateDer::pem_file_iter(path).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let chain = read.map_err(|source| TlsError::File { path: path.to_owned(), source })?;
-    if chain.is_empty() { Err(TlsError::Empty { path: path.to_owned() }) } else { Ok(chain) }
-}
-
-fn key(path: &Path) -> Result<PrivateKeyDer<'static>, TlsError> {
-    PrivateKeyDer::from_pem_file(path).map_err(|source| TlsError::File { path: path.to_owned(), source })
 }
