@@ -209,6 +209,7 @@ impl Machine {
                 self.learn_connected();
             }
             supplicant::Event::Disconnected { .. } => self.wifi_lost(super::ReturnReason::Disconnected),
+            supplicant::Event::Owner(_) | supplicant::Event::Addressed(_) => {}
             supplicant::Event::Associated { .. } | supplicant::Event::ServerAccepted { .. } => {}
         }
     }

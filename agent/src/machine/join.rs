@@ -125,7 +125,7 @@ impl Machine {
         let Some(policy) = self.credential.policy() else { return };
         let ssids = policy.networks.iter().map(|network| network.ssid.clone().into_bytes()).collect();
         self.join.scanning_since = Some(now);
-        self.act(Action::Wlan(wlan::Command::Scan { ssids }));
+        self.act(Action::Wlan(wlan::Command::Scan { ssids, frequencies: Vec::new() }));
     }
 
     pub(super) fn learn_connected(&mut self) {
@@ -200,7 +200,7 @@ impl Machine {
         };
         let command = probe::Command::Probe {
             interface: wlan.name.clone(),
-            dns: lease.dns.iter().copied().map(Into::into).collect(),
+            dns: lease.dns.clone(),
             url: policy.probe_url.clone(),
         };
         self.act(Action::Probe(command));

@@ -139,6 +139,7 @@ impl Machine {
         match input {
             Input::Modem(modem::Event::Snapshot(snapshot)) => self.learn_modem(snapshot),
             Input::Modem(modem::Event::ConnectFailed(failure)) => self.learn_connect_failure(&failure),
+            Input::Modem(modem::Event::UnlockFailed(_)) => {}
             Input::Wlan(event) => self.learn_wlan(event),
             Input::Supplicant(event) => self.learn_supplicant(event),
             Input::Links(event) => self.learn_links(event),
@@ -212,6 +213,7 @@ impl Machine {
                 self.wifi_lost(ReturnReason::WlanGone);
             }
             wlan::Event::Scan(results) => self.learn_scan(&results),
+            wlan::Event::MacRefused(_) => {}
             wlan::Event::ScanFailed(_) => self.join.scan_failed(self.now.since_boot),
             wlan::Event::Signal { dbm } => {
                 self.signal_dbm = Some(dbm);
@@ -224,7 +226,7 @@ impl Machine {
 
     fn learn_links(&mut self, event: links::Event) {
         match event {
-            links::Event::CellularReady => self.learn_cellular_ready(),
+            links::Event::CellularReady { dns: _ } => self.learn_cellular_ready(),
             links::Event::WlanReady(lease) => self.learn_lease(lease),
             links::Event::NoLease(text) => self.learn_no_lease(&text),
             links::Event::Moved(link) => {
@@ -233,6 +235,7 @@ impl Machine {
                     self.moving = None;
                 }
             }
+            links::Event::Suspect(_) => {}
             links::Event::Drained(link) => self.learn_drained(link),
             links::Event::Failed { link, text } => self.learn_link_failure(link, &text),
         }

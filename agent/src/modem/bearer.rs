@@ -28,6 +28,7 @@ pub(super) fn bearer(properties: &Properties) -> Option<Bearer> {
         ipv4: ip4.as_ref().and_then(ipv4),
         ipv6: ip6.as_ref().and_then(ipv6),
         mtu: mtu.filter(|mtu| *mtu > 0),
+        managed: false,
     })
 }
 
@@ -119,6 +120,7 @@ mod tests {
             }),
             ipv6: None,
             mtu: Some(1430),
+            managed: false,
         };
         assert_eq!(connected(ip4, config(&[("method", 0u32.into())])), Some(expected));
     }

@@ -41,6 +41,7 @@ async fn call_simple(bus: &Connection, modem: &Chosen, command: &Command) -> zbu
             // Enables the modem by itself and waits for registration, at most 60 s.
             simple.connect(properties).await.map(drop)
         }
+        Command::Unlock => Ok(()),
         Command::Disconnect => simple.disconnect(&ObjectPath::from_static_str_unchecked("/")).await,
     }
 }

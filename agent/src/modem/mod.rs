@@ -37,6 +37,10 @@ pub struct Snapshot {
     pub signal_percent: Option<u32>,
     /// The connected data bearer.
     pub bearer: Option<Bearer>,
+    /// Seconds since 1970, as the network told (NITZ, `Modem.Time`); none where it does not.
+    pub network_time: Option<u64>,
+    /// What a locked SIM waits for.
+    pub lock: Option<Lock>,
 }
 
 /// `Modem.State` reduced to what decides anything here.
@@ -52,6 +56,18 @@ pub enum Presence {
     Failed,
     /// Usable, whatever the registration.
     Ready,
+}
+
+/// `Modem.UnlockRequired` and `UnlockRetries`, reduced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lock {
+    /// PIN1, and how many tries are left where the modem tells.
+    Pin {
+        /// Tries left.
+        retries: Option<u32>,
+    },
+    /// PUK or a lock of another kind: only a person can help.
+    Other,
 }
 
 /// `Modem3gpp.RegistrationState` (3GPP TS 27.007 §10.1.20 +CGREG), reduced.
@@ -78,6 +94,8 @@ pub struct Bearer {
     pub ipv6: Option<Ipv6Config>,
     /// Octets; none where the modem does not say.
     pub mtu: Option<u32>,
+    /// Another program (NetworkManager) has set the interface up and keeps it so: add only our own routes and rules.
+    pub managed: bool,
 }
 
 /// `Bearer.Ip4Config`.
@@ -131,6 +149,8 @@ pub enum Command {
     },
     /// Disconnect every bearer (`Modem.Simple.Disconnect`).
     Disconnect,
+    /// Send the PIN that agent.toml names (`Sim.SendPin`), once. The machine never asks with fewer than two tries left.
+    Unlock,
 }
 
 /// Why a [`Command::Connect`] failed; the D-Bus error name is kept for `offloadctl`.
@@ -149,6 +169,8 @@ pub enum Event {
     Snapshot(Snapshot),
     /// The last connect failed.
     ConnectFailed(ConnectFailure),
+    /// The PIN was refused, or none is configured; it is not sent again for this SIM.
+    UnlockFailed(String),
 }
 
 /// The modem as the daemon sees it; [`dbus::spawn`] makes the real one, a simulated one stands in the machine's tests.

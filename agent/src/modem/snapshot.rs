@@ -40,6 +40,8 @@ pub(super) fn absent() -> Snapshot {
         operator_code: None,
         signal_percent: None,
         bearer: None,
+        network_time: None,
+        lock: None,
     }
 }
 
@@ -54,6 +56,8 @@ pub(super) fn snapshot(raw: &Raw) -> Snapshot {
         operator_code: text(&raw.modem3gpp, "OperatorCode").map(str::to_owned),
         signal_percent: signal(&raw.modem),
         bearer: raw.bearers.iter().find_map(bearer),
+        network_time: None,
+        lock: None,
     }
 }
 
@@ -157,6 +161,8 @@ mod tests {
             operator_code: Some("00101".to_owned()),
             signal_percent: Some(67),
             bearer: None,
+            network_time: None,
+            lock: None,
         };
         assert_eq!(snapshot(&raw(8)), expected);
     }

@@ -47,6 +47,16 @@ pub enum Command {
     Remove,
 }
 
+/// Which program owns the WLAN interface. Found out, shown, and never fought over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Owner {
+    /// Nobody but wpa_supplicant: we speak to its control socket.
+    WpaSupplicant,
+    /// NetworkManager: we ask it over D-Bus.
+    NetworkManager,
+}
+
 /// Why a join failed, told apart because each has its own reaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum JoinFailure {
@@ -108,6 +118,10 @@ pub enum Event {
     },
     /// A command was refused.
     Failed(String),
+    /// Who owns the interface now; sent before the first [`Event::Up`] and when it changes.
+    Owner(Owner),
+    /// The owner (NetworkManager) has got an address on the WLAN by itself: nobody else is to ask for one.
+    Addressed(crate::wlan::links::Lease),
 }
 
 /// The supplicant as the daemon sees it.

@@ -168,7 +168,14 @@ fn lease(given: &DhcpV4Lease) -> Result<Lease, LeaseError> {
         Some(routes) => routes.iter().find(|route| route.prefix_length == 0).map(|route| route.router),
         None => routers.first().copied(),
     };
-    let dns = given.dns_srvs.iter().flatten().copied().filter(|server| is_host(*server)).collect();
+    let dns = given
+        .dns_srvs
+        .iter()
+        .flatten()
+        .copied()
+        .filter(|server| is_host(*server))
+        .map(std::net::IpAddr::from)
+        .collect();
     Ok(Lease {
         address,
         prefix: given.prefix_length(),
@@ -210,7 +217,7 @@ mod tests {
             address: Ipv4Addr::new(10, 9, 0, 106),
             prefix: 24,
             router: Some(router),
-            dns: vec![router],
+            dns: vec![router.into()],
             mtu: Some(1400),
         };
         assert_eq!(lease(&given()), Ok(wanted));

@@ -50,7 +50,7 @@ pub struct Lease {
     /// Next hop.
     pub router: Option<Ipv4Addr>,
     /// Name servers.
-    pub dns: Vec<Ipv4Addr>,
+    pub dns: Vec<IpAddr>,
     /// Octets.
     pub mtu: Option<u32>,
 }
@@ -67,11 +67,21 @@ pub enum Command {
         /// Such as `wlan0`.
         interface: String,
     },
+    /// Another program (NetworkManager) has set this address on the interface and keeps the lease: add only our own
+    /// routes and rules, take only them away. Answered by [`Event::WlanReady`].
+    AdoptWlan {
+        /// Such as `wlan0`.
+        interface: String,
+        /// What that program got.
+        lease: Lease,
+    },
     /// Take address and routes of the WLAN away, stop DHCP.
     ReleaseWlan,
     /// Move the main table's default route and the name servers to this link, in one netlink transaction.
     /// Connections that began on the other link keep their source address and interface by rule.
     Prefer(Link),
+    /// Whether MPTCP uses the bearer only when the WLAN does not deliver (RFC 8684 §3.3.8, backup).
+    CellularBackup(bool),
     /// Tell [`Event::Drained`] when no TCP connection with this link's source address is left.
     WatchDrain(Link),
 }
@@ -80,7 +90,10 @@ pub enum Command {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// The bearer's interface carries traffic.
-    CellularReady,
+    CellularReady {
+        /// Name servers of the bearer: told by the modem, by DHCP or by router advertisement.
+        dns: Vec<IpAddr>,
+    },
     /// The WLAN has an address.
     WlanReady(Lease),
     /// DHCP got no answer in time, or the lease was lost.
@@ -89,6 +102,8 @@ pub enum Event {
     Moved(Link),
     /// No connection is left on it.
     Drained(Link),
+    /// A hint that this link does not deliver (neighbour unreachable, sent data not acknowledged): worth a probe.
+    Suspect(Link),
     /// A command failed; the text names command, object and the kernel's error.
     Failed {
         /// Which link it was about.
@@ -155,6 +170,6 @@ impl Links for Handle {
 
 impl Lease {
     fn servers(&self) -> Vec<IpAddr> {
-        self.dns.iter().copied().map(IpAddr::from).collect()
+        self.dns.clone()
     }
 }

@@ -51,6 +51,8 @@ pub enum Event {
     Scan(Vec<Bss>),
     /// The scan could not be done.
     ScanFailed(String),
+    /// The address could not be set.
+    MacRefused(String),
     /// Signal of the access point we are associated with, dBm, smoothed by the driver.
     Signal {
         /// dBm.
@@ -72,6 +74,8 @@ pub enum Command {
     Scan {
         /// Wanted SSIDs; hidden ones are asked for by name.
         ssids: Vec<Vec<u8>>,
+        /// Only these channels, MHz: a tenth of a second each, where all of them take seconds. Empty for all.
+        frequencies: Vec<u32>,
     },
     /// Watch the signal while associated: CQM around these thresholds, polling where the driver refuses CQM.
     Watch {
@@ -82,6 +86,9 @@ pub enum Command {
     },
     /// Stop watching.
     Unwatch,
+    /// Use this address; only while not associated. The answer is an [`Event::Interface`] with it, or
+    /// [`Event::MacRefused`].
+    SetMac(Mac),
 }
 
 /// The WLAN card as the daemon sees it.

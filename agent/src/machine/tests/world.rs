@@ -246,7 +246,10 @@ impl World {
                 }),
                 ipv6: None,
                 mtu: Some(1500),
+                managed: false,
             }),
+            network_time: None,
+            lock: None,
         }
     }
 
@@ -269,6 +272,7 @@ impl World {
                     self.later(60_000, Input::Modem(modem::Event::ConnectFailed(failure)));
                 }
             }
+            Action::Modem(modem::Command::Unlock) => {}
             Action::Modem(modem::Command::Disconnect) => {
                 self.bearer = false;
                 let snapshot = self.snapshot();
@@ -310,7 +314,7 @@ impl World {
         match command {
             links::Command::ConfigureCellular(_) => {
                 self.configured = true;
-                self.later(20, Input::Links(links::Event::CellularReady));
+                self.later(20, Input::Links(links::Event::CellularReady { dns: vec![] }));
             }
             links::Command::ReleaseCellular => {
                 self.configured = false;
@@ -333,6 +337,7 @@ impl World {
                     self.later(10_000, Input::Links(links::Event::NoLease("no answer".into())));
                 }
             }
+            links::Command::AdoptWlan { .. } | links::Command::CellularBackup(_) => {}
             links::Command::ReleaseWlan => {
                 self.leased = false;
                 if self.route == Some(Link::Wlan) {

@@ -111,6 +111,10 @@ impl Task {
             Command::AcquireWlan { interface } => {
                 (Link::Wlan, self.acquire(Link::Wlan, &interface, vec![]).await)
             }
+            Command::AdoptWlan { interface, .. } => {
+                (Link::Wlan, Err(format!("{interface} cannot be adopted")))
+            }
+            Command::CellularBackup(_) => return,
             Command::ReleaseWlan => (Link::Wlan, self.release(Link::Wlan).await),
             Command::Prefer(link) => (link, self.prefer(link).await),
             Command::WatchDrain(link) => {
@@ -151,7 +155,8 @@ impl Task {
         self.setup_mut(Link::Cellular).client = None;
         let nic = self.bring_up(Link::Cellular, &bearer.interface, bearer.mtu).await?;
         self.set(Link::Cellular, &nic, ways).await?;
-        self.tell(Event::CellularReady).await;
+        let dns = self.setup_mut(Link::Cellular).dns.clone();
+        self.tell(Event::CellularReady { dns }).await;
         Ok(())
     }
 
@@ -208,8 +213,8 @@ impl Task {
         self.set(link, &nic, ways).await?;
         if news {
             self.tell(match link {
+                Link::Cellular => Event::CellularReady { dns: lease.servers() },
                 Link::Wlan => Event::WlanReady(lease),
-                Link::Cellular => Event::CellularReady,
             })
             .await;
         }

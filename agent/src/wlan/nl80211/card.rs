@@ -150,7 +150,8 @@ impl<'a> Task<'a> {
 
     async fn obey(&mut self, command: Command) -> Result<(), NetlinkError> {
         match command {
-            Command::Scan { ssids } => self.scan(&ssids).await,
+            Command::Scan { ssids, frequencies: _ } => self.scan(&ssids).await,
+            Command::SetMac(_) => Ok(()),
             Command::Watch { leave_dbm, hysteresis_db } => {
                 self.memory.tracker.watch(Thresholds { leave_dbm, hysteresis_db });
                 self.resume_watch().await
