@@ -21,9 +21,11 @@ const PROBE_LIMIT: Duration = Duration::from_secs(8);
 const SUSPECT_WAIT: Duration = Duration::from_millis(1500);
 /// With a hint, cellular is brought up while the probe is still on its way, when it is not answered in this time.
 const SUSPECT_WARM: Duration = Duration::from_millis(500);
-/// A move is young for this long: while cellular stands, the first probe after it decides.
+/// A move is young for this long: while cellular stands, one failed probe is enough to go back.
 const YOUNG: Duration = Duration::from_secs(5);
-/// Longest wait for that probe; with it the route is back within a second.
+/// Pause between probes meanwhile.
+const YOUNG_PAUSE: Duration = Duration::from_secs(2);
+/// Longest wait for such a probe; with it the route is back within a second.
 const YOUNG_WAIT: Duration = Duration::from_millis(900);
 /// Wi-Fi that has carried the traffic for this long has made good its earlier losses of Internet.
 const SETTLED: Duration = Duration::from_secs(300);
@@ -90,7 +92,7 @@ impl Machine {
         self.offload = Offload {
             moved_at: now,
             linger_until: now + LINGER,
-            drain_until: now + if cellular { Duration::from_secs(policy.drain_secs.into()) } else { LINGER },
+            drain_until: if cellular { now + Duration::from_secs(policy.drain_secs.into()) } else { now },
             after_move: Some(policy.cellular_after_move),
             // What was true before the move is asked again after it: rules of others may look at the route.
             next_probe: now,
@@ -125,7 +127,8 @@ impl Machine {
             self.enter(State::Returning);
             self.note(Note::Returning { why, signal_dbm });
         } else if self.offload.probing.is_none() && now >= self.offload.next_probe {
-            self.probe_wifi(self.settings.probe_every);
+            let young = now < self.offload.moved_at + YOUNG;
+            self.probe_wifi(if young { YOUNG_PAUSE } else { self.settings.probe_every });
         }
     }
 

@@ -103,10 +103,15 @@ impl super::Keeper {
     /// Turns the age of the newest into a wish (B3, B5).
     fn notice_age(&mut self, unix: u64) {
         let Some(newest) = self.newest() else { return };
-        if self.renew_at(newest).is_some_and(|at| unix >= at) {
+        let reached = |at: Option<u64>| at.is_some_and(|at| unix >= at);
+        if reached(self.renew_at(newest)) {
             self.want(Trigger::Expiry);
-        } else if periodic_at(newest).is_some_and(|at| unix >= at) {
+        } else if reached(periodic_at(newest)) {
             self.want(Trigger::Periodic);
+        } else if matches!(self.stored.renewal_due, Some(Trigger::Expiry | Trigger::Periodic)) {
+            // The clock was wrong when it seemed due.
+            self.stored.renewal_due = None;
+            self.dirty = true;
         }
     }
 
@@ -190,8 +195,9 @@ impl Machine {
             self.credential.call_reserve(self.now.unix);
         }
         self.credential.notice_age(self.now.unix);
-        if self.credential.renewal_due().is_some() {
-            self.credential.offline_since.get_or_insert(now);
+        match self.credential.renewal_due() {
+            Some(_) => _ = self.credential.offline_since.get_or_insert(now),
+            None => self.credential.offline_since = None,
         }
         if let Some(trigger) = self.trigger() {
             self.ask(trigger);

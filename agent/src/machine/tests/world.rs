@@ -62,6 +62,8 @@ pub(super) struct Outside {
     pub(super) roaming: bool,
     pub(super) owner: Option<supplicant::Owner>,
     pub(super) mac_fixed: bool,
+    /// The Internet answers by Wi-Fi until the default route points there.
+    pub(super) trap: bool,
     /// Connections that keep cellular from draining.
     pub(super) busy: bool,
     /// The kernel takes no route to this link.
@@ -90,6 +92,7 @@ impl Default for Outside {
             roaming: false,
             owner: None,
             mac_fixed: false,
+            trap: false,
             busy: false,
             no_route: None,
         }
@@ -130,6 +133,7 @@ pub(super) struct World {
     queue: BinaryHeap<Later>,
     sequence: u64,
     unix_offset: u64,
+    wall: Option<u64>,
 }
 
 struct Later {
@@ -161,7 +165,21 @@ impl World {
     }
 
     pub(super) fn restored(outside: Outside, stored: Option<Stored>) -> Self {
-        let settings = Settings { subscriber_key: [7; 32], ..Settings::default() };
+        Self::made(outside, stored, Settings::default())
+    }
+
+    pub(super) fn seeded(outside: Outside, jitter_seed: u64) -> Self {
+        Self::with(outside, |settings| settings.jitter_seed = jitter_seed)
+    }
+
+    pub(super) fn with(outside: Outside, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        Self::made(outside, None, settings)
+    }
+
+    fn made(outside: Outside, stored: Option<Stored>, settings: Settings) -> Self {
+        let settings = Settings { subscriber_key: [7; 32], ..settings };
         let now = Now { since_boot: Duration::ZERO, unix: EPOCH };
         let mut world = Self {
             machine: Machine::new(settings, now, stored),
@@ -192,6 +210,7 @@ impl World {
             queue: BinaryHeap::new(),
             sequence: 0,
             unix_offset: 0,
+            wall: None,
         };
         let interface = world.interface();
         world.later(10, Input::Wlan(wlan::Event::Interface(interface)));
@@ -238,7 +257,8 @@ impl World {
     }
 
     pub(super) fn give(&mut self, input: Input) {
-        let now = Now { since_boot: self.now, unix: EPOCH + self.unix_offset + self.now.as_secs() };
+        let unix = self.wall.unwrap_or(EPOCH + self.unix_offset) + self.now.as_secs();
+        let now = Now { since_boot: self.now, unix };
         for action in self.machine.handle(now, input) {
             self.actions.push(action.clone());
             self.act(action);
@@ -253,6 +273,11 @@ impl World {
     pub(super) fn wall_jumps(&mut self, secs: u64) {
         self.unix_offset += secs;
         self.give(Input::Timeout);
+    }
+
+    /// The device's clock was so wrong when it started; the network's is right.
+    pub(super) fn wall_is(&mut self, unix: u64) {
+        self.wall = Some(unix);
     }
 
     pub(super) fn state(&self) -> State {
@@ -398,7 +423,8 @@ impl World {
             Action::Wlan(_) => {}
             Action::Probe(_) => {
                 self.probes.push(self.now);
-                let online = self.outside.internet && self.associated && self.leased;
+                let trapped = self.outside.trap && self.route == Some(Link::Wlan);
+                let online = self.outside.internet && !trapped && self.associated && self.leased;
                 let event =
                     if online { probe::Event::Online } else { probe::Event::Offline("no answer".into()) };
                 self.later(if online { 40 } else { 3000 }, Input::Probe(event));
@@ -407,7 +433,10 @@ impl World {
                 self.saves += 1;
                 self.saved = Some(*stored);
             }
-            Action::SetClock(unix) => self.clock_sets.push(unix),
+            Action::SetClock(unix) => {
+                self.clock_sets.push(unix);
+                self.wall = Some(unix.saturating_sub(self.now.as_secs()));
+            }
             Action::Note(note) => self.story.push((self.now, note)),
         }
     }
@@ -515,7 +544,7 @@ impl World {
     }
 
     /// The policy that every simulated credential carries.
-    pub(super) fn policy() -> provisioning::message::Policy {
+    pub(super) fn policy() -> Policy {
         policy()
     }
 }
