@@ -2,10 +2,7 @@
 
 use provisioning::message::{Policy, Reason, Trigger};
 
-use super::{
-    credential,
-    world::{EPOCH, Outside, World},
-};
+use super::world::{EPOCH, Outside, World};
 use crate::{
     machine::{Action, Note, ReturnReason, State, UserWord},
     modem::Presence,

@@ -49,7 +49,7 @@ fn until(world: &mut World, limit: u64, so: impl Fn(&World) -> bool) -> Duration
 fn break_before_make_disconnects_first_and_comes_back_at_once() {
     let mut outside = near();
     outside.policy.sequence = Sequence::BreakBeforeMake;
-    let mut world = offloaded(outside.clone());
+    let world = offloaded(outside.clone());
     let order: Vec<&str> = world
         .actions
         .iter()

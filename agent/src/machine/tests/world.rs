@@ -128,6 +128,11 @@ pub(super) struct World {
     pub(super) backup: Option<bool>,
     /// AcquireWlan and AdoptWlan, in order.
     pub(super) addresses: Vec<&'static str>,
+    /// The probe bound to this association has been answered.
+    proved: bool,
+    gap_since: Option<Duration>,
+    /// Longest time that cellular stood ready and nothing had the default route.
+    pub(super) longest_gap: Duration,
     /// Every action since the last look, for tests of their order.
     pub(super) actions: Vec<Action>,
     queue: BinaryHeap<Later>,
@@ -206,6 +211,9 @@ impl World {
             mac: PERMANENT,
             backup: None,
             addresses: Vec::new(),
+            proved: false,
+            gap_since: None,
+            longest_gap: Duration::ZERO,
             actions: Vec::new(),
             queue: BinaryHeap::new(),
             sequence: 0,
@@ -259,9 +267,33 @@ impl World {
     pub(super) fn give(&mut self, input: Input) {
         let unix = self.wall.unwrap_or(EPOCH + self.unix_offset) + self.now.as_secs();
         let now = Now { since_boot: self.now, unix };
+        self.proved |= matches!(input, Input::Probe(probe::Event::Online));
         for action in self.machine.handle(now, input) {
             self.actions.push(action.clone());
             self.act(action);
+        }
+        let gap = self.configured && self.route.is_none() && self.outside.no_route.is_none();
+        if !gap {
+            self.gap_since = None;
+        }
+        if let Some(since) = gap.then(|| *self.gap_since.get_or_insert(self.now)) {
+            self.longest_gap = self.longest_gap.max(self.now - since);
+        }
+    }
+
+    /// The agent is killed and started again; the kernel's links and the supplicant are cleaned up at its start.
+    pub(super) fn killed(&mut self) {
+        self.queue.clear();
+        let settings = Settings { subscriber_key: [7; 32], ..Settings::default() };
+        let unix = self.wall.unwrap_or(EPOCH + self.unix_offset) + self.now.as_secs();
+        self.machine = Machine::new(settings, Now { since_boot: self.now, unix }, self.saved.clone());
+        (self.configured, self.associated, self.leased, self.route) = (false, false, false, None);
+        self.installed = None;
+        let interface = self.interface();
+        self.later(10, Input::Wlan(wlan::Event::Interface(interface)));
+        self.modem_changed();
+        if self.outside.supplicant {
+            self.later(20, Input::Supplicant(supplicant::Event::Up));
         }
     }
 
@@ -476,6 +508,7 @@ impl World {
                 }
             }
             links::Command::Prefer(link) => {
+                assert!(link == Link::Cellular || self.proved, "the route goes to Wi-Fi unproved");
                 let there = if link == Link::Cellular { self.configured } else { self.leased };
                 if there && self.outside.no_route != Some(link) {
                     self.route = Some(link);
@@ -499,11 +532,14 @@ impl World {
         }
         match command {
             supplicant::Command::Install { credential } => {
+                let trust = &credential.eap;
+                assert!(!trust.ca_pem.is_empty() && !trust.server_name.is_empty(), "a server unchecked");
                 self.installed = Some(credential.username.clone());
                 self.later(15, Input::Supplicant(supplicant::Event::Installed));
             }
             supplicant::Command::Join { .. } => {
                 self.joins.push(self.now);
+                self.proved = false;
                 let username = self.installed.clone().expect("a join without a credential");
                 self.logins.push(username.clone());
                 let failure = if self.outside.signal_dbm.is_none() {
