@@ -19,6 +19,12 @@ fn since_boot() -> Duration {
     clock_gettime(ClockId::CLOCK_BOOTTIME).map(Duration::from).unwrap_or_default()
 }
 
+/// How long the device has slept since it was started: `CLOCK_BOOTTIME` counts sleep and `CLOCK_MONOTONIC` does not.
+pub(super) fn slept() -> Duration {
+    let awake = clock_gettime(ClockId::CLOCK_MONOTONIC).map(Duration::from).unwrap_or_default();
+    since_boot().saturating_sub(awake)
+}
+
 /// Since 1970.
 #[expect(clippy::disallowed_methods, reason = "the one place where the agent reads the wall clock")]
 pub(super) fn unix() -> Duration {

@@ -1,18 +1,31 @@
 //! The loop: one input at a time into the machine, its actions out to the worlds.
 
-use std::time::Duration;
+use std::{
+    os::fd::{AsFd, AsRawFd, RawFd},
+    time::Duration,
+};
 
-use tokio::sync::{mpsc, watch};
+use nix::sys::{
+    time::TimeSpec,
+    timerfd::{self, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags},
+};
+use tokio::{
+    io::{Interest, unix::AsyncFd},
+    sync::{mpsc, watch},
+};
 
 use super::{clock, start::notify, story};
 use crate::{
-    machine::{Action, Input, Machine},
+    machine::{Action, Input, Machine, UserWord},
     modem::Modem,
     provision::Portal,
     supplicant::{self, Supplicant},
     vault::Vault,
     wlan::{self, Wlan, links::Links, probe::Probe},
 };
+
+/// A shorter sleep of the device changes nothing around it.
+const LEAST_SLEEP: Duration = Duration::from_secs(2);
 
 /// Every outside world, real or simulated.
 pub struct Worlds {
@@ -55,6 +68,8 @@ pub async fn run(
 ) {
     publish(&machine, &status);
     let mut watchdog = Watchdog::start();
+    let alarm = Alarm::new();
+    let mut slept = clock::slept();
     let mut card = None;
     loop {
         let input = tokio::select! {
@@ -64,7 +79,7 @@ pub async fn run(
                 Some(input) => input,
                 None => break,
             },
-            () = sleep_until(machine.deadline()) => Input::Timeout,
+            () = alarm.at(machine.deadline()) => Input::Timeout,
             () = watchdog.due() => {
                 watchdog.pet();
                 continue;
@@ -76,8 +91,13 @@ pub async fn run(
             meet_supplicant(&mut worlds, &interface.name);
             card = Some(interface.name.clone());
         }
-        for action in machine.handle(clock::now(), input) {
-            perform(&mut worlds, action);
+        let woke_up = clock::slept() > slept + LEAST_SLEEP;
+        slept = clock::slept();
+        let resumed = woke_up.then_some(Input::User(UserWord::Resumed));
+        for input in resumed.into_iter().chain([input]) {
+            for action in machine.handle(clock::now(), input) {
+                perform(&mut worlds, action);
+            }
         }
         publish(&machine, &status);
     }
@@ -123,15 +143,63 @@ fn publish(machine: &Machine, status: &watch::Sender<String>) {
     }
 }
 
-async fn sleep_until(deadline: Option<Duration>) {
-    match deadline {
-        Some(at) => {
-            // A wake-up later than this is no news to the machine, and a suspended device's timers run late.
-            let wait = at.saturating_sub(clock::now().since_boot).min(Duration::from_secs(3600));
-            tokio::time::sleep(wait).await;
-        }
-        None => std::future::pending().await,
+/// Wakes the loop at the machine's deadline, and at once after a sleep of the device in which it passed: tokio's own
+/// timers stand still while the device sleeps.
+struct Alarm {
+    timer: Option<AsyncFd<Timer>>,
+}
+
+/// nix's timer does not say by itself which descriptor it is.
+struct Timer(TimerFd);
+
+impl AsRawFd for Timer {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.as_fd().as_raw_fd()
     }
+}
+
+impl Alarm {
+    fn new() -> Self {
+        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+        let timer = TimerFd::new(timerfd::ClockId::CLOCK_BOOTTIME, flags);
+        let timer = timer.map_err(std::io::Error::from).and_then(|timer| registered(Timer(timer)));
+        if let Err(error) = &timer {
+            tracing::warn!(%error, "no timer that counts sleep; deadlines may come late after one");
+        }
+        Self { timer: timer.ok() }
+    }
+
+    async fn at(&self, deadline: Option<Duration>) {
+        let Some(at) = deadline else { return std::future::pending().await };
+        if let Some(timer) = &self.timer
+            && set(&timer.get_ref().0, at).is_ok()
+        {
+            while let Ok(mut ready) = timer.readable().await {
+                let rang = timer.get_ref().0.wait().is_ok();
+                ready.clear_ready();
+                // Else it rang before it was set anew, and nobody had listened.
+                if rang {
+                    return;
+                }
+            }
+        }
+        tokio::time::sleep(at.saturating_sub(clock::now().since_boot)).await;
+    }
+}
+
+#[expect(
+    deprecated,
+    reason = "the new name is unsafe; this timer owns its descriptor and never gives it away"
+)]
+fn registered(timer: Timer) -> std::io::Result<AsyncFd<Timer>> {
+    AsyncFd::with_interest(timer, Interest::READABLE)
+}
+
+/// The alarm rings at this time of `CLOCK_BOOTTIME`; setting it takes an earlier ring back.
+fn set(timer: &TimerFd, at: Duration) -> nix::Result<()> {
+    // Zero would disarm it.
+    let at = TimeSpec::from_duration(at.max(Duration::from_nanos(1)));
+    timer.set(Expiration::OneShot(at), TimerSetTimeFlags::TFD_TIMER_ABSTIME)
 }
 
 /// systemd's watchdog: petted by this loop, so that a loop that hangs is started anew.
@@ -156,5 +224,26 @@ impl Watchdog {
 
     fn pet(&self) {
         notify(&[sd_notify::NotifyState::Watchdog]);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_alarm_rings_and_can_be_set_anew() {
+        let alarm = Alarm::new();
+        assert!(alarm.timer.is_some());
+        let begin = clock::now().since_boot;
+        let soon = begin + Duration::from_millis(20);
+        alarm.at(Some(soon)).await;
+        assert!(clock::now().since_boot >= soon, "it rang too early");
+        // What has passed rings at once; what was set and given up does not ring any more.
+        alarm.at(Some(Duration::ZERO)).await;
+        let far = begin + Duration::from_secs(3600);
+        let waited = tokio::time::timeout(Duration::from_millis(50), alarm.at(Some(far))).await;
+        assert!(waited.is_err(), "it rang an hour early");
+        alarm.at(Some(soon)).await;
     }
 }

@@ -258,6 +258,7 @@ impl Machine {
         self.signal_dbm = None;
         self.join.forget();
         self.verify = super::verify::Verify::default();
+        self.judge.look_anew();
         self.scanner.soon(self.now.since_boot);
     }
 

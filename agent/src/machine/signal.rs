@@ -132,6 +132,11 @@ impl Judge {
         self.candidate = None;
     }
 
+    /// Wi-Fi was left, for whatever reason: no network has dwelt any more.
+    pub(super) fn look_anew(&mut self) {
+        self.candidate = None;
+    }
+
     /// A person asked: forget penalties.
     pub(super) fn forgive(&mut self) {
         *self = Self::default();

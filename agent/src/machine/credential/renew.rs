@@ -196,6 +196,8 @@ impl Machine {
         }
         self.credential.notice_age(self.now.unix);
         match self.credential.renewal_due() {
+            // While Wi-Fi carries the traffic cellular is away by choice, not out of reach.
+            Some(_) if self.state == State::Offloaded => {}
             Some(_) => _ = self.credential.offline_since.get_or_insert(now),
             None => self.credential.offline_since = None,
         }
