@@ -10,6 +10,7 @@ mod cases;
 mod clock;
 mod demo;
 mod guest;
+mod handover;
 mod interop;
 mod package;
 mod packages;
