@@ -29,6 +29,8 @@ use crate::wlan::{
     netlink::{NetlinkError, Socket, frame},
 };
 
+/// `NL80211_GENL_NAME`.
+const FAMILY: &str = "nl80211";
 /// Multicast groups that are listened to: scans; CQM and the end of associations; interfaces.
 const GROUPS: [&str; 3] = ["scan", "mlme", "config"];
 /// A scan of all channels in software takes 4 s, beside traffic 13 s.
@@ -278,7 +280,7 @@ impl<'a> Task<'a> {
 
     /// The family and a socket that hears its groups; none while the kernel has no nl80211.
     async fn resolve(&mut self) -> Result<Option<(Family, Socket)>, NetlinkError> {
-        let answer = self.generic.request(GenlId::Ctrl.into(), NlmF::empty(), request::family()?).await;
+        let answer = self.generic.request(GenlId::Ctrl.into(), NlmF::empty(), request::family(FAMILY)?).await;
         let Some(bodies) = absent_is_none(answer)? else { return Ok(None) };
         let Some(family) = bodies.first().map(|body| parse::family(body)).transpose()?.flatten() else {
             return Ok(None);

@@ -28,9 +28,9 @@ const CTRL_VERSION: u8 = 2;
 /// Version of the nl80211 family; the kernel does not look at it.
 const VERSION: u8 = 1;
 
-/// Number and multicast groups of the family called nl80211.
-pub(crate) fn family() -> Result<Genlmsghdr<CtrlCmd, CtrlAttr>, NetlinkError> {
-    let name = attribute(CtrlAttr::FamilyName, "nl80211")?;
+/// Number and multicast groups of the generic netlink family of this name.
+pub(crate) fn family(name: &str) -> Result<Genlmsghdr<CtrlCmd, CtrlAttr>, NetlinkError> {
+    let name = attribute(CtrlAttr::FamilyName, name)?;
     GenlmsghdrBuilder::default()
         .cmd(CtrlCmd::Getfamily)
         .version(CTRL_VERSION)
