@@ -8,6 +8,8 @@
 //! them either (rp_filter = 1), as carriers and campus networks do. Needs root, iproute2 and dnsmasq.
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may assume")]
 
+mod adopt;
+mod ipv6;
 mod lab;
 mod mptcp;
 #[path = "../namespace/mod.rs"]
