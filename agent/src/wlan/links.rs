@@ -6,7 +6,7 @@
 //! `plan` says what should be there and `change` what has to be sent for it (both pure, on the types of `model`),
 //! `rt` speaks rtnetlink and `mptcp` the path manager's netlink, `keeper` sends the difference, `ledger` remembers on disk what
 //! the kernel cannot mark. `task` carries orders, leases, events and the clock, `setup` and `nic` are the steps of each order,
-//! `drain` counts connections, `resolver` keeps `/etc/resolv.conf`. The route is moved in `change::changes`: one RTM_NEWROUTE that replaces our default route.
+//! `drain` counts connections, `suspect` weighs signs of trouble, `resolver` keeps `/etc/resolv.conf`. The route is moved in `change::changes`: one RTM_NEWROUTE that replaces our default route.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -30,6 +30,7 @@ mod plan;
 mod resolver;
 mod rt;
 mod setup;
+mod suspect;
 mod task;
 
 /// Longer than a daemon takes to start and to find modem and card.

@@ -201,7 +201,7 @@ pub(crate) fn echo(core: &Namespace) -> (SocketAddr, std::sync::mpsc::Receiver<S
 }
 
 /// A connection that asks and hears, each time at once.
-pub(crate) struct Talk(TcpStream);
+pub(crate) struct Talk(pub(crate) TcpStream);
 
 impl Talk {
     pub(crate) fn begin(server: SocketAddr) -> Self {

@@ -10,6 +10,7 @@
 
 mod adopt;
 mod card;
+mod hints;
 mod ipv6;
 mod lab;
 mod mptcp;

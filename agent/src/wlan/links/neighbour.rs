@@ -33,6 +33,12 @@ pub(super) struct Neighbour {
 }
 
 impl Neighbour {
+    /// One in this state.
+    #[cfg(test)]
+    pub(super) fn in_state(state: u16) -> Self {
+        Self { interface: 4, ip: [10, 9, 0, 1].into(), state, router: false }
+    }
+
     /// It did not answer.
     pub(super) fn failed(self) -> bool {
         self.state & FAILED != 0

@@ -55,6 +55,20 @@ pub(super) async fn interface(socket: &mut Socket, name: &str) -> Result<LinkInf
     Ok(parse::link(body)?)
 }
 
+/// Packets that an interface has received and sent (`IFLA_STATS64`).
+pub(super) async fn packets(socket: &mut Socket, index: u32) -> Result<(u64, u64), NetlinkError> {
+    let answer = socket.request(Rtm::Getlink.into(), NlmF::empty(), request::link(None, index)?).await?;
+    let body = answer.first().ok_or(frame::Malformed::Payload)?;
+    let message: neli::rtnl::Ifinfomsg = frame::message(body)?;
+    let attributes = message.rtattrs().get_attr_handle();
+    let counters = attributes.get_attribute(Ifla::Stats64).ok_or(frame::Malformed::Payload)?;
+    // struct rtnl_link_stats64: rx_packets, tx_packets, …
+    let both = counters.payload().as_ref().first_chunk::<16>().map(|octets| octets.split_at(8));
+    let number = |octets: &[u8]| octets.try_into().map(u64::from_ne_bytes).unwrap_or(0);
+    let (received, sent) = both.ok_or(frame::Malformed::Payload)?;
+    Ok((number(received), number(sent)))
+}
+
 /// Puts an interface up or down, and sets the size of its packets.
 pub(super) async fn set_interface(
     socket: &mut Socket,

@@ -372,6 +372,7 @@ impl Task {
         if let Some(rival) = rivals.iter().find(|rival| !rival.v6 && rival.metric < metric) {
             tracing::warn!(metric = rival.metric, "another program's default route is preferred to ours");
         }
+        self.watch(Some(link));
         self.tell(Event::Moved(link)).await;
         Ok(())
     }
@@ -386,6 +387,7 @@ impl Task {
         let preferred = self.keeper.wanted.preferred == Preferred::Link(link);
         self.keeper.wanted.release(link);
         if preferred {
+            self.watch(None);
             self.name_servers().await;
         }
         let done = self.keeper.reconcile(link).await;

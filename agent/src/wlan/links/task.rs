@@ -1,7 +1,7 @@
 //! The links' task: orders in, netlink messages out, leases, the kernel's events and the clock between. Decides nothing
 //! that `plan` and `change` could. What one order does to a link is in `setup`.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use linux_raw_sys::netlink::rtnetlink_groups::{RTNLGRP_IPV6_IFADDR, RTNLGRP_NEIGH};
 use neli::consts::{rtnl::Rtm, socket::NlFamily};
@@ -14,10 +14,12 @@ use super::{
     Command, Event, Link, Settings, drain,
     keeper::Keeper,
     ledger::Ledger,
-    neighbour,
-    plan::{Preferred, Slot},
+    neighbour::{self, Neighbour},
+    plan::{Plan, Preferred, Slot},
     resolver::Resolver,
+    rt,
     setup::Setup,
+    suspect::{Sample, Watch},
 };
 use crate::wlan::{
     dhcp::{News, Tag},
@@ -67,6 +69,7 @@ pub(super) async fn run(settings: Settings, mut orders: mpsc::Receiver<Order>, e
         wlan: Setup::default(),
         watched: Vec::new(),
         next_count: None,
+        suspicion: None,
         leftovers_go: Some(Instant::now() + settings.keep_leftovers),
     };
     if let Err(text) = task.keeper.reconcile(Link::Cellular).await {
@@ -96,6 +99,7 @@ pub(super) async fn run(settings: Settings, mut orders: mpsc::Receiver<Order>, e
                 }
             },
             () = at(task.next_count) => task.count().await,
+            () = at(task.suspicion.as_ref().and_then(|(_, watch)| watch.next_look())) => task.look().await,
             () = at(task.leftovers_go) => task.drop_leftovers().await,
             () = at(task.next_deadline()) => task.check_deadlines().await,
         }
@@ -113,6 +117,8 @@ pub(super) struct Task {
     pub(super) wlan: Setup,
     watched: Vec<Link>,
     next_count: Option<Instant>,
+    /// On the preferred link.
+    suspicion: Option<(Link, Watch)>,
     /// When what a former run left, and nobody has asked for since, is taken away.
     leftovers_go: Option<Instant>,
 }
@@ -156,12 +162,48 @@ impl Task {
             if frame.kind == NEW_NEIGHBOUR {
                 let Ok(Some(neighbour)) = neighbour::read(frame.body) else { continue };
                 learn |= neighbour.router;
+                self.gateway(neighbour).await;
             } else {
                 learn |= [Rtm::Newaddr, Rtm::Deladdr].map(u16::from).contains(&frame.kind);
             }
         }
         if learn {
             self.learn_all().await;
+        }
+    }
+
+    /// Watches this link from now on, or none.
+    pub(super) fn watch(&mut self, link: Option<Link>) {
+        if self.suspicion.as_ref().map(|(link, _)| *link) != link {
+            self.suspicion = link.map(|link| (link, Watch::new(Instant::now())));
+        }
+    }
+
+    async fn gateway(&mut self, neighbour: Neighbour) {
+        let Some((link, watch)) = &mut self.suspicion else { return };
+        let Some(plan) = self.keeper.wanted.plan(*link) else { return };
+        let gateway = plan.ways.iter().any(|way| way.gateway == Some(neighbour.ip));
+        if gateway && plan.interface == neighbour.interface && watch.gateway(Instant::now(), neighbour) {
+            let link = *link;
+            self.tell(Event::Suspect(link)).await;
+        }
+    }
+
+    async fn look(&mut self) {
+        let Some((link, watch)) = &mut self.suspicion else { return };
+        let link = *link;
+        let sample = match self.keeper.wanted.plan(link) {
+            Some(plan) => sample(&mut self.keeper.route, plan).await,
+            None => Err(NetlinkError::from(frame::Malformed::Payload)),
+        };
+        match sample {
+            Ok(sample) if watch.look(Instant::now(), sample) => self.tell(Event::Suspect(link)).await,
+            Ok(_) => {}
+            // Mostly because the interface has gone, which others tell.
+            Err(error) => {
+                tracing::debug!(%error, ?link, "the link's traffic is not looked at any more");
+                self.suspicion = None;
+            }
         }
     }
 
@@ -204,7 +246,7 @@ impl Task {
         let mut still = Vec::new();
         for link in std::mem::take(&mut self.watched) {
             let ways = self.keeper.wanted.plan(link).map(|plan| plan.ways.as_slice()).unwrap_or_default();
-            let sources: Vec<std::net::IpAddr> = ways.iter().map(|way| way.ip).collect();
+            let sources: Vec<IpAddr> = ways.iter().map(|way| way.ip).collect();
             match drain::in_use(&sources).await {
                 Ok(false) => self.tell(Event::Drained(link)).await,
                 Ok(true) => still.push(link),
@@ -234,6 +276,13 @@ impl Task {
         // The daemon ends when the other end is dropped.
         let _ = self.events.send(event).await;
     }
+}
+
+async fn sample(route: &mut Socket, plan: &Plan) -> Result<Sample, NetlinkError> {
+    let (received, sent) = rt::packets(route, plan.interface).await?;
+    let sources: Vec<IpAddr> = plan.ways.iter().map(|way| way.ip).collect();
+    let drain::Progress { stalled, heard, open } = drain::progress(&sources).await?;
+    Ok(Sample { sent, received, stalled, heard, open })
 }
 
 async fn at(instant: Option<Instant>) {
