@@ -1,13 +1,9 @@
 //! Signs that the preferred link does not deliver.
 
-use std::{
-    io::Write,
-    net::Ipv4Addr,
-    time::{Duration, Instant},
-};
+use std::{io::Write, net::Ipv4Addr, time::Duration};
 
 use agent::wlan::links::{Command, Event, Link};
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 
 use crate::{
     lab::{Agent, Lab, Stream, Talk, echo},

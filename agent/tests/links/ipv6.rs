@@ -1,15 +1,12 @@
 //! IPv6 by router advertisement (dnsmasq sends them) on both links.
 
-use std::{
-    net::{Ipv6Addr, SocketAddr, UdpSocket},
-    time::Instant,
-};
+use std::net::{Ipv6Addr, SocketAddr, UdpSocket};
 
 use agent::{
     modem::{Bearer, Ipv6Config},
     wlan::links::{Command, Event, Link},
 };
-use tokio::time::{Duration, sleep};
+use tokio::time::{Duration, Instant, sleep};
 
 use crate::{
     lab::{Lab, bearer},

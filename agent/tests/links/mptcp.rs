@@ -20,7 +20,7 @@ const SIZE: usize = 24 << 20;
 
 /// What octet stands at this place of the download.
 fn octet(place: usize) -> u8 {
-    (place.wrapping_mul(2_654_435_761) >> 13) as u8
+    (place.wrapping_mul(2_654_435_761) >> 13).to_le_bytes()[0]
 }
 
 fn socket() -> Socket {

@@ -1,13 +1,9 @@
 //! What is left after a crash, and that it goes.
 
-use std::{
-    fs,
-    process::Stdio,
-    time::{Duration, Instant},
-};
+use std::{fs, process::Stdio, time::Duration};
 
 use agent::wlan::links::{Command, Link, Settings};
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use crate::{
     lab::{Agent, Lab},
