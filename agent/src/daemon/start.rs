@@ -83,7 +83,11 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let machine = Machine::new(machine_settings(&settings, &vault)?, clock::now(), stored);
 
     let (inputs, queue) = mpsc::channel(QUEUE);
-    let links = links::spawn(links::Settings::default(), into(&inputs, Input::Links));
+    let links = links::Settings {
+        state: Some(settings.state.run_dir.join("links.json")),
+        ..links::Settings::default()
+    };
+    let links = links::spawn(links, into(&inputs, Input::Links));
     let worlds = Worlds {
         modem: Box::new(modem::dbus::spawn(None, into(&inputs, Input::Modem))),
         wlan: Box::new(nl80211::spawn(settings.wlan.interface.clone(), into(&inputs, Input::Wlan))),
