@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::values::{Absolute, Apn, Filter, Interface, Seconds, Url};
+use super::values::{Absolute, Apn, Filter, Interface, Seconds, Url, WlanOwner};
 
 /// A table whose keys are optional, and how a later one is laid over it.
 macro_rules! table {
@@ -38,7 +38,7 @@ table! {
         total_limit_secs: Seconds<1, 300>,
     }
     Cellular { apn: Apn, allow_roaming: bool }
-    Wlan { interface: Interface }
+    Wlan { interface: Interface, owner: WlanOwner }
     Supplicant { control_dir: Absolute }
     State { dir: Absolute, run_dir: Absolute }
     Offload {

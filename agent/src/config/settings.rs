@@ -2,8 +2,11 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::fragment::Fragment;
-use crate::provision::{http::Limits, https};
+use super::{fragment::Fragment, values::WlanOwner};
+use crate::{
+    manager::owner::Choice,
+    provision::{http::Limits, https},
+};
 
 /// All of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -76,6 +79,8 @@ impl Default for Cellular {
 pub struct Wlan {
     /// None for the first one in station mode.
     pub interface: Option<String>,
+    /// Which program may own it.
+    pub owner: Choice,
 }
 
 /// wpa_supplicant.
@@ -160,7 +165,10 @@ impl From<Fragment> for Settings {
                 apn: cellular.apn.map_or(default.cellular.apn, |apn| apn.0),
                 allow_roaming: cellular.allow_roaming.unwrap_or(default.cellular.allow_roaming),
             },
-            wlan: Wlan { interface: wlan.interface.map(|name| name.0) },
+            wlan: Wlan {
+                interface: wlan.interface.map(|name| name.0),
+                owner: wlan.owner.map_or(default.wlan.owner, Choice::from),
+            },
             supplicant: Supplicant {
                 control_dir: supplicant.control_dir.map_or(default.supplicant.control_dir, |path| path.0),
             },
@@ -175,6 +183,16 @@ impl From<Fragment> for Settings {
                 return_drain: offload.return_drain_secs.map_or(default.offload.return_drain, |limit| limit.0),
             },
             log: Log { filter: log.filter.map_or(default.log.filter, |filter| filter.0) },
+        }
+    }
+}
+
+impl From<WlanOwner> for Choice {
+    fn from(given: WlanOwner) -> Self {
+        match given {
+            WlanOwner::Auto => Self::Auto,
+            WlanOwner::WpaSupplicant => Self::WpaSupplicant,
+            WlanOwner::NetworkManager => Self::NetworkManager,
         }
     }
 }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::manager::owner::Choice;
 
 /// What gets installed.
 const SHIPPED: &str = include_str!("../../agent.toml");
@@ -86,6 +87,7 @@ fn mistakes_are_shown_at_their_place() {
         ("[cellular]\nallow_roaming = true\n", 2, 1, "unknown field"),
         ("[wlan]\ninterface = ''\n", 2, 13, "interface"),
         ("[wlan]\ninterface = 'wlan0/../x'\n", 2, 13, "interface"),
+        ("[wlan]\nowner = 'iwd'\n", 2, 9, "unknown variant"),
         ("[offload]\njoin-limit-secs = 71\n", 2, 19, "got 71"),
         ("[log]\nfilter = 'agent=loud'\n", 2, 10, "filter"),
         ("[logs]\n", 1, 2, "unknown field"),
@@ -103,7 +105,7 @@ fn mistakes_are_shown_at_their_place() {
 #[test]
 fn all_of_it_is_taken_over() {
     let text = "[portal]\nurl='https://p.test'\nca='/a'\nconnect-limit-secs=1\ntotal-limit-secs=2\n[cellular]\napn='x'\n\
-                allow-roaming=false\n[wlan]\ninterface='w'\n[supplicant]\ncontrol-dir='/b'\n[state]\ndir='/c'\n\
+                allow-roaming=false\n[wlan]\ninterface='w'\nowner='networkmanager'\n[supplicant]\ncontrol-dir='/b'\n[state]\ndir='/c'\n\
                 run-dir='/d'\n[offload]\njoin-limit-secs=5\nverify-limit-secs=6\nprobe-every-secs=7\n\
                 return-drain-secs=8\n[log]\nfilter='debug'\n";
     let expected = Settings {
@@ -114,7 +116,7 @@ fn all_of_it_is_taken_over() {
             total_limit: Duration::from_secs(2),
         },
         cellular: Cellular { apn: "x".to_owned(), allow_roaming: false },
-        wlan: Wlan { interface: Some("w".to_owned()) },
+        wlan: Wlan { interface: Some("w".to_owned()), owner: Choice::NetworkManager },
         supplicant: Supplicant { control_dir: "/b".into() },
         state: State { dir: "/c".into(), run_dir: "/d".into() },
         offload: Offload {

@@ -95,6 +95,16 @@ impl TryFrom<String> for Apn {
     }
 }
 
+/// Which program may own the WLAN interface.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum WlanOwner {
+    Auto,
+    WpaSupplicant,
+    #[serde(rename = "networkmanager")]
+    NetworkManager,
+}
+
 /// A time limit.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(try_from = "u64")]

@@ -14,7 +14,7 @@ mod bearer;
 mod calls;
 pub mod dbus;
 mod failure;
-mod properties;
+pub(crate) mod properties;
 mod proxies;
 mod read;
 mod signals;

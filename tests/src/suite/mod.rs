@@ -18,8 +18,8 @@ use crate::{clock, packages, report::Case, workshop};
 struct Wanted<'a> {
     /// Only the cases whose name contains this.
     part: Option<&'a str>,
-    /// He named this suite: it takes the time that it needs. Otherwise it is one of many.
-    named: bool,
+    /// Moves each way, for the suite that makes them.
+    moves: u32,
 }
 
 /// A suite.
@@ -67,7 +67,7 @@ const SUITES: [Suite; 6] = [
         name: "handover",
         about: "the virtual laptop: moves under traffic; named, a hundred each way (an hour), else three",
         whole: true,
-        run: |wanted| laptop::handover(wanted.part, if wanted.named { 100 } else { 3 }),
+        run: |wanted| laptop::handover(wanted.part, wanted.moves),
     },
 ];
 
@@ -82,7 +82,9 @@ pub(crate) fn list() {
 }
 
 /// Runs all suites, or the one that is named; true where all passed.
-pub(crate) fn run(name: Option<&str>) -> Result<bool> {
+///
+/// A suite that is named takes the time that it needs; one of many makes few moves.
+pub(crate) fn run(name: Option<&str>, moves: Option<u32>) -> Result<bool> {
     let (wanted, filter) = match name.map(|name| name.split_once('/').unwrap_or((name, ""))) {
         None => (None, None),
         Some((suite, "")) => (Some(suite), None),
@@ -92,13 +94,14 @@ pub(crate) fn run(name: Option<&str>) -> Result<bool> {
         bail!("no suite {suite}; see cargo lab test --list");
     }
     let chosen = |suite: &&Suite| wanted.map_or(suite.whole, |wanted| suite.name == wanted);
+    let moves = moves.unwrap_or(if wanted.is_some() { 100 } else { 3 });
     let (mut passed, mut failed) = (0, 0);
     packages::ensure(packages::UNIT)?;
     workshop::build()?;
     for suite in SUITES.iter().filter(chosen) {
         println!("\n{} ({})", suite.name, suite.about);
         let began = clock::now();
-        let cases = (suite.run)(Wanted { part: filter, named: wanted.is_some() }).unwrap_or_else(|error| {
+        let cases = (suite.run)(Wanted { part: filter, moves }).unwrap_or_else(|error| {
             let case = Case::bad("the suite itself", began.elapsed().as_secs_f32(), format!("{error:#}"));
             show(&case);
             vec![case]
