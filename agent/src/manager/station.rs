@@ -32,8 +32,8 @@ use crate::{
 
 /// `NM_SETTINGS_ADD_CONNECTION2_FLAG_IN_MEMORY` and `…_BLOCK_AUTOCONNECT`.
 const ADD_FLAGS: u32 = 0x2 | 0x20;
-/// `NM_DEVICE_TYPE_ETHERNET`.
-const ETHERNET: u32 = 1;
+/// `NM_DEVICE_TYPE_WIFI`.
+const WIFI: u32 = 2;
 /// Signals that may wait.
 const QUEUE: usize = 1024;
 /// For anything that NetworkManager is asked.
@@ -127,7 +127,7 @@ impl Station {
         let kind = number(&properties(&bus, device.as_str(), DEVICE).await, "DeviceType");
         let version = properties(&bus, ROOT, NAME).await;
         Ok(Self {
-            medium: if kind == Some(ETHERNET) { Medium::Wire } else { Medium::Wifi },
+            medium: if kind == Some(WIFI) { Medium::Wifi } else { Medium::Wire },
             mptcp: text(&version, "Version").is_some_and(knows_mptcp),
             settings,
             bus,

@@ -107,7 +107,7 @@ impl Bench {
         let [conf, none] = ["nm.conf", "none"].map(|name| self.path(name).display().to_string());
         self.manager = Some(self.inside(&[
             "NetworkManager",
-            "--no-daemon",
+            "--debug",
             "--config",
             &conf,
             "--config-dir",
