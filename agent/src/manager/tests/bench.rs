@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use provisioning::message::Credential;
+use provisioning::{message::Credential, secret::Password};
 use tokio::{
     sync::mpsc,
     time::{sleep, timeout},
@@ -26,7 +26,7 @@ use crate::{
 
 /// What the credential says.
 pub(super) const USERNAME: &str = "token@operator.example";
-pub(super) const PASSWORD: &str = "s3cret \"with quotes\"";
+pub(super) const PASSWORD: &str = "s3cret-of-the-wire";
 
 const CONFIGURATION: &str = "[main]\nplugins=keyfile\nauth-polkit=root-only\nno-auto-default=*\ndhcp=internal\n\
     dns=none\nsystemd-resolved=false\n[device-sta]\nmatch-device=interface-name:sta0\nmanaged=1\n\
@@ -166,6 +166,7 @@ impl Bench {
     pub(super) fn credential(&self) -> Box<Credential> {
         let mut credential = credential();
         credential.eap.ca_pem.clone_from(&self.ca_pem);
+        credential.password = Password::new(PASSWORD.to_owned());
         Box::new(credential)
     }
 
