@@ -87,7 +87,11 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let machine = Machine::new(machine_settings(&settings, &vault)?, clock::now(), stored);
 
     let (inputs, queue) = mpsc::channel(QUEUE);
-    let links = links::spawn(links::Settings::default(), into(&inputs, Input::Links));
+    let links = links::Settings {
+        state: Some(settings.state.run_dir.join("links.json")),
+        ..links::Settings::default()
+    };
+    let links = links::spawn(links, into(&inputs, Input::Links));
     let (alive, mut owners) = mpsc::channel(1);
     let worlds = Worlds {
         modem: Box::new(modem::dbus::spawn(settings.cellular.modem(), into(&inputs, Input::Modem))),

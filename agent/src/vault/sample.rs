@@ -2,7 +2,8 @@
 
 use provisioning::{
     message::{
-        AfterMove, Credential, EapSettings, InnerMethod, MacMode, Network, OuterMethod, Policy, Trigger,
+        AfterMove, Credential, EapSettings, InnerMethod, MacMode, Network, OuterMethod, Policy, Sequence,
+        Trigger,
     },
     secret::Password,
 };
@@ -22,6 +23,10 @@ pub(crate) fn stored(password: &str) -> Stored {
         drain_secs: 60,
         renew_after_return: false,
         renew_every_secs: 0,
+        sequence: Sequence::MakeBeforeBreak,
+        renew_before_move: false,
+        one_time_reserve: 0,
+        offline_grace_secs: 0,
     };
     let credential = Credential {
         username: "abc@operator.example".to_owned(),

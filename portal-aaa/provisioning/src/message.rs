@@ -141,6 +141,35 @@ pub struct Policy {
     pub renew_after_return: bool,
     /// Ask for a new one this often, seconds; 0 never (trigger B3).
     pub renew_every_secs: u64,
+    /// Which comes first at a move.
+    #[serde(default)]
+    pub sequence: Sequence,
+    /// Ask for a new one just before each move to the WLAN (trigger B4).
+    #[serde(default)]
+    pub renew_before_move: bool,
+    /// One-time credentials to hold beside the one in use, fetched ahead while cellular is there (trigger B6);
+    /// at most [`MAX_RESERVE`].
+    #[serde(default)]
+    pub one_time_reserve: u8,
+    /// A credential whose renewal is due may still be used, until its end, once the portal could not be asked for
+    /// this long, seconds; 0 never (patent: "may still be able to use the provided login credentials when it cannot
+    /// reach the cellular network").
+    #[serde(default)]
+    pub offline_grace_secs: u32,
+}
+
+/// Largest [`Policy::one_time_reserve`].
+pub const MAX_RESERVE: u8 = 8;
+
+/// Which comes first at a move to Wi-Fi.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Sequence {
+    /// Cellular carries the traffic until Wi-Fi has been proved; nothing is lost.
+    #[default]
+    MakeBeforeBreak,
+    /// Cellular is disconnected first, then the device authenticates: the claims' literal order, with a gap.
+    BreakBeforeMake,
 }
 
 /// One network of the policy.
@@ -161,6 +190,8 @@ pub enum AfterMove {
     Down,
     /// Bearer kept, unused.
     Standby,
+    /// Bearer kept; MPTCP uses it when Wi-Fi does not deliver (RFC 8684 §3.3.8). Agents of version 0.1.0 refuse it.
+    Backup,
 }
 
 /// What the portal answers instead of a credential.

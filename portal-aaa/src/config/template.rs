@@ -222,7 +222,8 @@ dwell-secs = 5
 penalty-secs = 30
 # An http:// URL that answers 204 where the Internet is reachable; a WLAN on which it does not is not used.
 probe-url = "http://probe.{realm}/generate_204"
-# Cellular after the move: "down" (bearer disconnected once drained; saves battery) or "standby" (kept, unused).
+# Cellular after the move: "down" (bearer disconnected once drained; saves battery), "standby" (kept, unused) or "backup"
+# (kept, and MPTCP connections use it when Wi-Fi does not deliver; agents of version 0.1.0 refuse it).
 cellular-after-move = "down"
 # Seconds that connections on the old link get to end.
 drain-secs = 30
@@ -230,6 +231,17 @@ drain-secs = 30
 renew-after-return = false
 # Seconds after which devices fetch a new credential unasked; 0 for never.
 renew-every-secs = 0
+# Which comes first at a move: "make-before-break" (Wi-Fi is proved before cellular is let go; nothing is lost) or
+# "break-before-make" (cellular is disconnected, then the device authenticates; traffic stands still meanwhile).
+sequence = "make-before-break"
+# Whether a device fetches a new credential just before each move to Wi-Fi. Each move then takes a request longer.
+renew-before-move = false
+# With one-time credentials: how many a device holds beside the one in use, 0 to 8, so that it can log on again where
+# there is no cellular.
+one-time-reserve = 0
+# A credential whose renewal is due may still be used, until it expires, once the device could not reach the portal for
+# so many seconds; 0 for never.
+offline-grace-secs = 0
 "#
     )
 }

@@ -5,7 +5,7 @@ use std::{
     time::Duration,
 };
 
-use provisioning::message::{InnerMethod, OuterMethod, Policy};
+use provisioning::message::{InnerMethod, MAX_RESERVE, OuterMethod, Policy};
 
 use super::{
     CredentialSettings, EarlyIdentity, PortalSettings, RadiusSettings, Resumption, Settings, TlsSettings,
@@ -180,6 +180,9 @@ fn policy(policy: &Policy, unfit: &mut impl FnMut(&str, String)) {
         if !SIGNAL_DBM.contains(&dbm) {
             unfit(key, format!("must be {} to {} dBm", SIGNAL_DBM.start(), SIGNAL_DBM.end()));
         }
+    }
+    if policy.one_time_reserve > MAX_RESERVE {
+        unfit("policy.one-time-reserve", format!("must lie in 0..={MAX_RESERVE}"));
     }
     if policy.enter_dbm <= policy.leave_dbm {
         unfit("policy.leave-dbm", "must lie below enter-dbm, else devices move to and fro".to_owned());

@@ -27,7 +27,7 @@ use portal_aaa::{
 };
 use provisioning::{
     identity::Mac,
-    message::{AfterMove, Credential, EapSettings, InnerMethod, Network, OuterMethod, Policy},
+    message::{AfterMove, Credential, EapSettings, InnerMethod, Network, OuterMethod, Policy, Sequence},
 };
 use rcgen::{
     BasicConstraints, CertificateParams, CertifiedIssuer, DnType, ExtendedKeyUsagePurpose, IsCa, KeyPair,
@@ -247,6 +247,10 @@ fn terms(ca_pem: String) -> Terms {
             drain_secs: 60,
             renew_after_return: false,
             renew_every_secs: 0,
+            sequence: Sequence::MakeBeforeBreak,
+            renew_before_move: false,
+            one_time_reserve: 0,
+            offline_grace_secs: 0,
         },
     }
 }

@@ -20,7 +20,8 @@ use portal_aaa::{
 use provisioning::{
     identity::Mac,
     message::{
-        AfterMove, CredentialRequest, EapSettings, InnerMethod, Network, OuterMethod, Policy, Trigger,
+        AfterMove, CredentialRequest, EapSettings, InnerMethod, Network, OuterMethod, Policy, Sequence,
+        Trigger,
     },
     xml::encode_request,
 };
@@ -97,6 +98,10 @@ pub(crate) fn terms() -> Terms {
             drain_secs: 30,
             renew_after_return: false,
             renew_every_secs: 0,
+            sequence: Sequence::MakeBeforeBreak,
+            renew_before_move: false,
+            one_time_reserve: 0,
+            offline_grace_secs: 0,
         },
     }
 }

@@ -5,7 +5,9 @@ mod life;
 mod world;
 
 use provisioning::{
-    message::{AfterMove, Credential, EapSettings, InnerMethod, MacMode, Network, OuterMethod, Policy},
+    message::{
+        AfterMove, Credential, EapSettings, InnerMethod, MacMode, Network, OuterMethod, Policy, Sequence,
+    },
     secret::Password,
 };
 
@@ -26,6 +28,10 @@ pub(super) fn policy() -> Policy {
         drain_secs: 30,
         renew_after_return: false,
         renew_every_secs: 0,
+        sequence: Sequence::MakeBeforeBreak,
+        renew_before_move: false,
+        one_time_reserve: 0,
+        offline_grace_secs: 0,
     }
 }
 

@@ -11,7 +11,9 @@ mod life;
 use std::time::Duration;
 
 use provisioning::{
-    message::{AfterMove, Credential, EapSettings, InnerMethod, MacMode, Network, OuterMethod, Policy},
+    message::{
+        AfterMove, Credential, EapSettings, InnerMethod, MacMode, Network, OuterMethod, Policy, Sequence,
+    },
     secret::Password,
 };
 
@@ -43,6 +45,10 @@ pub(crate) fn credential() -> Credential {
             drain_secs: 5,
             renew_after_return: false,
             renew_every_secs: 0,
+            sequence: Sequence::MakeBeforeBreak,
+            renew_before_move: false,
+            one_time_reserve: 0,
+            offline_grace_secs: 0,
         },
     }
 }

@@ -1,7 +1,7 @@
 //! How the closed sets of values are called in messages; the same names as their serde encoding has.
 
 use super::XmlError;
-use crate::message::{AfterMove, InnerMethod, OuterMethod, Reason, Trigger};
+use crate::message::{AfterMove, InnerMethod, OuterMethod, Reason, Sequence, Trigger};
 
 /// A set of values that each have a name.
 pub(super) trait Named: Copy + PartialEq + 'static {
@@ -44,7 +44,13 @@ impl Named for InnerMethod {
 }
 
 impl Named for AfterMove {
-    const NAMES: &'static [(&'static str, Self)] = &[("down", Self::Down), ("standby", Self::Standby)];
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("down", Self::Down), ("standby", Self::Standby), ("backup", Self::Backup)];
+}
+
+impl Named for Sequence {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("make-before-break", Self::MakeBeforeBreak), ("break-before-make", Self::BreakBeforeMake)];
 }
 
 impl Named for Reason {
@@ -87,7 +93,8 @@ mod tests {
         check::<Trigger>(8);
         check::<OuterMethod>(2);
         check::<InnerMethod>(3);
-        check::<AfterMove>(2);
+        check::<AfterMove>(3);
+        check::<Sequence>(2);
         check::<Reason>(7);
     }
 }

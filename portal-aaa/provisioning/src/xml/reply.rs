@@ -11,7 +11,10 @@ use super::{
     write::{Document, Writer},
 };
 use crate::{
-    message::{AfterMove, Credential, EapSettings, InnerMethod, MacMode, Network, OuterMethod, Policy},
+    message::{
+        AfterMove, Credential, EapSettings, InnerMethod, MAX_RESERVE, MacMode, Network, OuterMethod, Policy,
+        Sequence,
+    },
     secret::Password,
 };
 
@@ -125,6 +128,26 @@ fn write_policy(w: &mut Writer, policy: &Policy) -> Result<(), XmlError> {
     w.leaf("drain-secs", &policy.drain_secs.to_string());
     w.leaf("renew-after-return", if policy.renew_after_return { "true" } else { "false" });
     w.leaf("renew-every-secs", &policy.renew_every_secs.to_string());
+    write_later(w, policy)
+}
+
+/// What came after version 0.1.0 is left out where it says what a peer without it does anyway.
+fn write_later(w: &mut Writer, policy: &Policy) -> Result<(), XmlError> {
+    if policy.sequence != Sequence::default() {
+        w.leaf("sequence", policy.sequence.name("sequence")?);
+    }
+    if policy.renew_before_move {
+        w.leaf("renew-before-move", "true");
+    }
+    if policy.one_time_reserve > MAX_RESERVE {
+        return Err(XmlError::Value { element: "one-time-reserve" });
+    }
+    if policy.one_time_reserve > 0 {
+        w.leaf("one-time-reserve", &policy.one_time_reserve.to_string());
+    }
+    if policy.offline_grace_secs > 0 {
+        w.leaf("offline-grace-secs", &policy.offline_grace_secs.to_string());
+    }
     Ok(())
 }
 
@@ -153,5 +176,23 @@ fn read_policy(node: &Node) -> Result<Policy, XmlError> {
         drain_secs: seconds("drain-secs")?,
         renew_after_return: boolean("renew-after-return", child(node, "renew-after-return")?)?,
         renew_every_secs: number("renew-every-secs", child(node, "renew-every-secs")?)?,
+        sequence: later(node, "sequence", Sequence::read)?,
+        renew_before_move: later(node, "renew-before-move", boolean)?,
+        one_time_reserve: later(node, "one-time-reserve", |element, text| {
+            number(element, text).map(|reserve: u8| reserve.min(MAX_RESERVE))
+        })?,
+        offline_grace_secs: later(node, "offline-grace-secs", number)?,
     })
+}
+
+/// An element that came after version 0.1.0: a portal that does not send it means its default.
+fn later<T: Default>(
+    node: &Node,
+    element: &'static str,
+    read: impl FnOnce(&'static str, &str) -> Result<T, XmlError>,
+) -> Result<T, XmlError> {
+    match node.optional(element)? {
+        Some(node) => read(element, node.leaf(element)?),
+        None => Ok(T::default()),
+    }
 }

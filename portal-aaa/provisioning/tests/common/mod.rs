@@ -6,8 +6,8 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 use provisioning::{
     identity::{Imei, Imsi, Mac},
     message::{
-        AfterMove, Credential, CredentialRequest, EapSettings, InnerMethod, MacMode, Network, OuterMethod,
-        Policy, Reason, Refusal, Trigger,
+        AfterMove, Credential, CredentialRequest, EapSettings, InnerMethod, MAX_RESERVE, MacMode, Network,
+        OuterMethod, Policy, Reason, Refusal, Sequence, Trigger,
     },
     secret::Password,
 };
@@ -114,24 +114,33 @@ fn mac_mode() -> impl Strategy<Value = MacMode> {
 
 fn policy() -> impl Strategy<Value = Policy> {
     let network = (line(8), any::<i32>()).prop_map(|(ssid, priority)| Network { ssid, priority });
-    let after = select(vec![AfterMove::Down, AfterMove::Standby]);
+    let after = select(vec![AfterMove::Down, AfterMove::Standby, AfterMove::Backup]);
     let signal = (any::<i32>(), any::<i32>(), any::<u32>(), any::<u32>());
     let rest = (line(80), after, any::<u32>(), any::<bool>(), any::<u64>());
-    (any::<u64>(), vec(network, 0..5), signal, rest).prop_map(|(version, networks, signal, rest)| {
-        let (enter_dbm, leave_dbm, dwell_secs, penalty_secs) = signal;
-        let (probe_url, cellular_after_move, drain_secs, renew_after_return, renew_every_secs) = rest;
-        Policy {
-            version,
-            networks,
-            enter_dbm,
-            leave_dbm,
-            dwell_secs,
-            penalty_secs,
-            probe_url,
-            cellular_after_move,
-            drain_secs,
-            renew_after_return,
-            renew_every_secs,
-        }
-    })
+    let sequence = select(vec![Sequence::MakeBeforeBreak, Sequence::BreakBeforeMake]);
+    let later = (sequence, any::<bool>(), 0..=MAX_RESERVE, any::<u32>());
+    (any::<u64>(), vec(network, 0..5), signal, rest, later).prop_map(
+        |(version, networks, signal, rest, later)| {
+            let (enter_dbm, leave_dbm, dwell_secs, penalty_secs) = signal;
+            let (probe_url, cellular_after_move, drain_secs, renew_after_return, renew_every_secs) = rest;
+            let (sequence, renew_before_move, one_time_reserve, offline_grace_secs) = later;
+            Policy {
+                version,
+                networks,
+                enter_dbm,
+                leave_dbm,
+                dwell_secs,
+                penalty_secs,
+                probe_url,
+                cellular_after_move,
+                drain_secs,
+                renew_after_return,
+                renew_every_secs,
+                sequence,
+                renew_before_move,
+                one_time_reserve,
+                offline_grace_secs,
+            }
+        },
+    )
 }

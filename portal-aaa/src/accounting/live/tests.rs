@@ -4,7 +4,7 @@ use std::{net::IpAddr, time::Duration};
 
 use provisioning::{
     identity::Mac,
-    message::{AfterMove, EapSettings, InnerMethod, OuterMethod, Policy},
+    message::{AfterMove, EapSettings, InnerMethod, OuterMethod, Policy, Sequence},
     secret::Password,
 };
 use radius::{Builder, Packet};
@@ -75,6 +75,10 @@ fn terms() -> Terms {
             drain_secs: 30,
             renew_after_return: false,
             renew_every_secs: 0,
+            sequence: Sequence::MakeBeforeBreak,
+            renew_before_move: false,
+            one_time_reserve: 0,
+            offline_grace_secs: 0,
         },
     }
 }

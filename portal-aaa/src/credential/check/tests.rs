@@ -4,7 +4,9 @@ use std::{collections::HashSet, num::NonZeroU32, sync::Arc};
 
 use proptest::prelude::*;
 use provisioning::identity::Mac;
-use provisioning::message::{AfterMove, Credential, EapSettings, InnerMethod, MacMode, OuterMethod, Policy};
+use provisioning::message::{
+    AfterMove, Credential, EapSettings, InnerMethod, MacMode, OuterMethod, Policy, Sequence,
+};
 
 use super::*;
 use crate::{
@@ -51,6 +53,10 @@ fn terms(mac: MacBinding) -> Terms {
             drain_secs: 30,
             renew_after_return: false,
             renew_every_secs: 0,
+            sequence: Sequence::MakeBeforeBreak,
+            renew_before_move: false,
+            one_time_reserve: 0,
+            offline_grace_secs: 0,
         },
     }
 }
