@@ -2,9 +2,13 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::{fragment::Fragment, values::WlanOwner};
+use super::{
+    fragment::Fragment,
+    values::{Ip, WlanOwner},
+};
 use crate::{
     manager::owner::Choice,
+    modem::{dbus, family::Family, which::Which},
     provision::{http::Limits, https},
 };
 
@@ -66,11 +70,35 @@ pub struct Cellular {
     pub apn: String,
     /// Whether to connect while roaming.
     pub allow_roaming: bool,
+    /// Which modem of several.
+    pub modem: Which,
+    /// What the bearer is asked to carry.
+    pub ip: Family,
+    /// File with the SIM's PIN.
+    pub pin_file: Option<PathBuf>,
 }
 
 impl Default for Cellular {
     fn default() -> Self {
-        Self { apn: String::new(), allow_roaming: true }
+        Self {
+            apn: String::new(),
+            allow_roaming: true,
+            modem: Which::Any,
+            ip: Family::Ipv4v6,
+            pin_file: None,
+        }
+    }
+}
+
+impl Cellular {
+    /// As the modem's task takes it.
+    pub fn modem(&self) -> dbus::Settings {
+        dbus::Settings {
+            bus: None,
+            which: self.modem.clone(),
+            family: self.ip,
+            pin_file: self.pin_file.clone(),
+        }
     }
 }
 
@@ -164,6 +192,9 @@ impl From<Fragment> for Settings {
             cellular: Cellular {
                 apn: cellular.apn.map_or(default.cellular.apn, |apn| apn.0),
                 allow_roaming: cellular.allow_roaming.unwrap_or(default.cellular.allow_roaming),
+                modem: cellular.modem.map_or(default.cellular.modem, |name| name.0),
+                ip: cellular.ip.map_or(default.cellular.ip, Family::from),
+                pin_file: cellular.pin_file.map(|path| path.0),
             },
             wlan: Wlan {
                 interface: wlan.interface.map(|name| name.0),
@@ -193,6 +224,16 @@ impl From<WlanOwner> for Choice {
             WlanOwner::Auto => Self::Auto,
             WlanOwner::WpaSupplicant => Self::WpaSupplicant,
             WlanOwner::NetworkManager => Self::NetworkManager,
+        }
+    }
+}
+
+impl From<Ip> for Family {
+    fn from(given: Ip) -> Self {
+        match given {
+            Ip::Ipv4 => Self::Ipv4,
+            Ip::Ipv6 => Self::Ipv6,
+            Ip::Ipv4v6 => Self::Ipv4v6,
         }
     }
 }

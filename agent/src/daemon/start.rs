@@ -94,7 +94,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let links = links::spawn(links, into(&inputs, Input::Links));
     let (alive, mut owners) = mpsc::channel(1);
     let worlds = Worlds {
-        modem: Box::new(modem::dbus::spawn(None, into(&inputs, Input::Modem))),
+        modem: Box::new(modem::dbus::spawn(settings.cellular.modem(), into(&inputs, Input::Modem))),
         wlan: Box::new(nl80211::spawn(settings.wlan.interface.clone(), into(&inputs, Input::Wlan))),
         links: Box::new(links.clone()),
         supplicant: Box::new(run::NoSupplicant),
