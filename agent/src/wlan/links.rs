@@ -6,7 +6,7 @@
 //! `plan` says what should be there and `change` what has to be sent for it (both pure, on the types of `model`),
 //! `rt` speaks rtnetlink and `mptcp` the path manager's netlink, `keeper` sends the difference, `ledger` remembers on disk what
 //! the kernel cannot mark. `task` carries orders, leases, events and the clock, `setup` and `nic` are the steps of each order,
-//! `drain` counts connections, `suspect` weighs signs of trouble, `resolver` keeps `/etc/resolv.conf`. The route is moved in `change::changes`: one RTM_NEWROUTE that replaces our default route.
+//! `drain` counts connections, `suspect` weighs signs of trouble, `resolver` keeps `/etc/resolv.conf` or lets `resolved` tell systemd-resolved. The route is moved in `change::changes`: one RTM_NEWROUTE that replaces our default route.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -27,6 +27,7 @@ mod mptcp;
 mod neighbour;
 mod nic;
 mod plan;
+mod resolved;
 mod resolver;
 mod rt;
 mod setup;
@@ -136,6 +137,9 @@ pub struct Settings {
     pub metric: u32,
     /// The resolver's file; none to leave name servers to somebody else.
     pub resolv_conf: Option<PathBuf>,
+    /// Address of the bus on which systemd-resolved is, where `resolv_conf` is a link to its file; none for the
+    /// system's bus.
+    pub bus: Option<String>,
     /// Where what the kernel cannot mark as ours is remembered, so that the next run knows it after a crash; none to
     /// remember nothing. Its folder must be there, and must outlive the program.
     pub state: Option<PathBuf>,
@@ -150,6 +154,7 @@ impl Default for Settings {
         Self {
             metric: 500,
             resolv_conf: Some(PathBuf::from("/etc/resolv.conf")),
+            bus: None,
             state: Some(PathBuf::from("/run/wifi-offload/links.json")),
             keep_leftovers: KEEP_LEFTOVERS,
         }

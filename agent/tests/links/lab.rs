@@ -117,8 +117,14 @@ impl Agent {
         Self { links: links::spawn(settings, events), inbox }
     }
 
+    /// The next event that is no hint: those come whenever a test disturbs a link.
     pub(crate) async fn next(&mut self) -> Event {
-        soon(self.inbox.recv()).await.expect("the task lives")
+        loop {
+            match soon(self.inbox.recv()).await.expect("the task lives") {
+                Event::Suspect(_) => {}
+                event => return event,
+            }
+        }
     }
 
     pub(crate) async fn order(&mut self, command: Command) -> Event {

@@ -61,10 +61,11 @@ impl Keeper {
             let read = rt::read(&mut self.route, &self.ledger.record().addresses).await;
             let (found, marks) =
                 read.map_err(|error| format!("read addresses, routes and rules: {error}"))?;
-            if marks {
-                // Another program may set the same address when ours has gone.
-                self.ledger.note(|record| record.addresses.clear());
-            }
+            // Another program may set the same address when ours has gone.
+            let there = |place: &Place| {
+                found.addresses.iter().any(|a| (a.interface, a.ip) == (place.interface, place.ip))
+            };
+            self.ledger.note(|record| record.addresses.retain(|place| !marks && there(place)));
             let target = self.wanted.kernel(&found);
             let mut changes = change::changes(&found, &target, round == 0);
             changes.retain(|change| !failed.iter().any(|(of, _)| *of == self.wanted.link_of(change)));

@@ -395,9 +395,12 @@ impl Task {
         done
     }
 
-    /// Names the preferred link's servers, or puts the former file back. Never a reason not to move.
+    /// Names the preferred link's servers, or puts back what was. Never a reason not to move.
     pub(super) async fn name_servers(&mut self) {
         let Some(resolver) = &self.resolver else { return };
+        if resolver.is_resolveds() {
+            return self.tell_resolved().await;
+        }
         let done = match self.keeper.wanted.preferred {
             Preferred::Link(link) => resolver.set(&self.setup(link).dns),
             Preferred::Nobody | Preferred::AsFound => resolver.restore(),
@@ -408,6 +411,36 @@ impl Task {
                 tracing::info!(target = %target.display(), "another program looks after the name servers");
             }
             Err(error) => tracing::warn!(%error, "the name servers are not written"),
+        }
+    }
+
+    /// Likewise with systemd-resolved. The managing program of an adopted link has told it already.
+    async fn tell_resolved(&mut self) {
+        let preferred = match self.keeper.wanted.preferred {
+            Preferred::Link(link) => Some(self.setup(link)).filter(|setup| !setup.adopted),
+            Preferred::Nobody | Preferred::AsFound => None,
+        };
+        let servers = preferred.filter(|setup| !setup.dns.is_empty());
+        let wanted = servers.and_then(|setup| Some((setup.nic.as_ref()?.index, setup.dns.clone())));
+        if let Some((index, servers)) = &wanted {
+            self.keeper.ledger.note(|record| {
+                record.resolved.retain(|other| other != index);
+                record.resolved.push(*index);
+            });
+            if let Err(error) = self.resolved.set(*index, servers).await {
+                tracing::warn!(%error, "the name servers are not set");
+            }
+        }
+        // After the new ones are there: no moment without a name server.
+        let wanted = wanted.map(|(index, _)| index);
+        for index in self.keeper.ledger.record().resolved.clone() {
+            if Some(index) == wanted {
+                continue;
+            }
+            match self.resolved.revert(index).await {
+                Ok(()) => self.keeper.ledger.note(|record| record.resolved.retain(|other| *other != index)),
+                Err(error) => tracing::warn!(%error, index, "a link's name servers are not taken back"),
+            }
         }
     }
 }

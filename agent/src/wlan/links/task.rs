@@ -16,6 +16,7 @@ use super::{
     ledger::Ledger,
     neighbour::{self, Neighbour},
     plan::{Plan, Preferred, Slot},
+    resolved::Resolved,
     resolver::Resolver,
     rt,
     setup::Setup,
@@ -62,6 +63,7 @@ pub(super) async fn run(settings: Settings, mut orders: mpsc::Receiver<Order>, e
     let mut task = Task {
         keeper,
         resolver: settings.resolv_conf.map(Resolver::new),
+        resolved: Resolved::new(settings.bus),
         events,
         tell_news,
         clients: 0,
@@ -110,6 +112,7 @@ pub(super) async fn run(settings: Settings, mut orders: mpsc::Receiver<Order>, e
 pub(super) struct Task {
     pub(super) keeper: Keeper,
     pub(super) resolver: Option<Resolver>,
+    pub(super) resolved: Resolved,
     pub(super) events: mpsc::Sender<Event>,
     pub(super) tell_news: mpsc::Sender<(Tag, News)>,
     pub(super) clients: u64,
