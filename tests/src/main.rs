@@ -10,6 +10,7 @@ mod cases;
 mod clock;
 mod demo;
 mod guest;
+mod handover;
 mod interop;
 mod package;
 mod packages;
@@ -54,6 +55,9 @@ enum Command {
         list: bool,
         /// A suite, or SUITE/PART for the cases whose name contains PART
         name: Option<String>,
+        /// Moves each way in suite handover: 100 where it is named, 3 where it is one of all
+        #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        moves: Option<u32>,
     },
     /// Measurements against real peers; without a name, says which there are
     Bench(bench::Options),
@@ -93,7 +97,7 @@ fn run(command: Command) -> Result<bool> {
             suite::list();
             Ok(true)
         }
-        Command::Test { name, .. } => suite::run(name.as_deref()),
+        Command::Test { name, moves, .. } => suite::run(name.as_deref(), moves),
         Command::Bench(options) => bench::run(&options),
         Command::Package => package::run().map(|()| true),
         Command::Inside { only, programs, out, .. } => guest::boxed::modem(only.as_deref(), &programs, &out),

@@ -16,14 +16,13 @@ const CRATES: [&str; 2] = ["wifi-offload-agent", "portal-aaa"];
 /// Builds them and says where they are.
 pub(crate) fn run() -> Result<()> {
     let tool = cargo_deb()?;
-    workshop::build()?;
+    workshop::build_shipped(&CRATES)?;
     let folder = workshop::out("packages")?;
     for name in CRATES {
         progress::step(&format!("package {name}"), || {
             let mut deb = Command::new(&tool);
             // `cargo deb` is started as a subcommand, which passes its own name.
-            deb.args(["deb", "--no-build", "--profile", "release", "--package", name, "--output"])
-                .arg(&folder);
+            deb.args(["deb", "--no-build", "--profile", "dist", "--package", name, "--output"]).arg(&folder);
             workshop::run(deb.current_dir(workshop::root()))
         })?;
     }

@@ -22,6 +22,13 @@ pub(crate) enum Order {
         /// Only those whose name contains this.
         only: Option<String>,
     },
+    /// The scenarios of suite `handover`.
+    Handover {
+        /// Only those whose name contains this.
+        only: Option<String>,
+        /// Moves to Wi-Fi, and as many back.
+        moves: u32,
+    },
 }
 
 /// One line of the report.

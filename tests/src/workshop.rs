@@ -43,10 +43,23 @@ pub(crate) fn out(name: &str) -> Result<PathBuf> {
     folder(path)
 }
 
-/// Builds every program of the workspace in the one profile; Cargo shows its own progress.
+/// Builds every program of the workspace as tests and demo use them; Cargo shows its own progress.
 pub(crate) fn build() -> Result<()> {
     eprintln!("  ◌ build the programs (cargo build --release)");
     cargo(&["build", "--release", "--workspace", "--bins"])
+}
+
+/// One of our programs as it is shipped.
+pub(crate) fn shipped(name: &str) -> PathBuf {
+    target().join("dist").join(name)
+}
+
+/// Builds what is shipped of these crates, with whole-program optimisation.
+pub(crate) fn build_shipped(crates: &[&str]) -> Result<()> {
+    eprintln!("  ◌ build what is shipped (cargo build --profile dist): some minutes the first time");
+    let packages = crates.iter().flat_map(|name| ["--package", name]);
+    let arguments: Vec<_> = ["build", "--profile", "dist", "--bins"].into_iter().chain(packages).collect();
+    cargo(&arguments)
 }
 
 /// Runs Cargo in the checkout with our standard error.

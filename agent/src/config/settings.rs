@@ -2,8 +2,15 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use super::fragment::Fragment;
-use crate::provision::{http::Limits, https};
+use super::{
+    fragment::Fragment,
+    values::{Ip, WlanOwner},
+};
+use crate::{
+    manager::owner::Choice,
+    modem::{dbus, family::Family, which::Which},
+    provision::{http::Limits, https},
+};
 
 /// All of it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -63,11 +70,35 @@ pub struct Cellular {
     pub apn: String,
     /// Whether to connect while roaming.
     pub allow_roaming: bool,
+    /// Which modem of several.
+    pub modem: Which,
+    /// What the bearer is asked to carry.
+    pub ip: Family,
+    /// File with the SIM's PIN.
+    pub pin_file: Option<PathBuf>,
 }
 
 impl Default for Cellular {
     fn default() -> Self {
-        Self { apn: String::new(), allow_roaming: true }
+        Self {
+            apn: String::new(),
+            allow_roaming: true,
+            modem: Which::Any,
+            ip: Family::Ipv4v6,
+            pin_file: None,
+        }
+    }
+}
+
+impl Cellular {
+    /// As the modem's task takes it.
+    pub fn modem(&self) -> dbus::Settings {
+        dbus::Settings {
+            bus: None,
+            which: self.modem.clone(),
+            family: self.ip,
+            pin_file: self.pin_file.clone(),
+        }
     }
 }
 
@@ -76,6 +107,8 @@ impl Default for Cellular {
 pub struct Wlan {
     /// None for the first one in station mode.
     pub interface: Option<String>,
+    /// Which program may own it.
+    pub owner: Choice,
 }
 
 /// wpa_supplicant.
@@ -159,8 +192,14 @@ impl From<Fragment> for Settings {
             cellular: Cellular {
                 apn: cellular.apn.map_or(default.cellular.apn, |apn| apn.0),
                 allow_roaming: cellular.allow_roaming.unwrap_or(default.cellular.allow_roaming),
+                modem: cellular.modem.map_or(default.cellular.modem, |name| name.0),
+                ip: cellular.ip.map_or(default.cellular.ip, Family::from),
+                pin_file: cellular.pin_file.map(|path| path.0),
             },
-            wlan: Wlan { interface: wlan.interface.map(|name| name.0) },
+            wlan: Wlan {
+                interface: wlan.interface.map(|name| name.0),
+                owner: wlan.owner.map_or(default.wlan.owner, Choice::from),
+            },
             supplicant: Supplicant {
                 control_dir: supplicant.control_dir.map_or(default.supplicant.control_dir, |path| path.0),
             },
@@ -175,6 +214,26 @@ impl From<Fragment> for Settings {
                 return_drain: offload.return_drain_secs.map_or(default.offload.return_drain, |limit| limit.0),
             },
             log: Log { filter: log.filter.map_or(default.log.filter, |filter| filter.0) },
+        }
+    }
+}
+
+impl From<WlanOwner> for Choice {
+    fn from(given: WlanOwner) -> Self {
+        match given {
+            WlanOwner::Auto => Self::Auto,
+            WlanOwner::WpaSupplicant => Self::WpaSupplicant,
+            WlanOwner::NetworkManager => Self::NetworkManager,
+        }
+    }
+}
+
+impl From<Ip> for Family {
+    fn from(given: Ip) -> Self {
+        match given {
+            Ip::Ipv4 => Self::Ipv4,
+            Ip::Ipv6 => Self::Ipv6,
+            Ip::Ipv4v6 => Self::Ipv4v6,
         }
     }
 }

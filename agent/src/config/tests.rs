@@ -5,6 +5,10 @@ use std::time::Duration;
 use proptest::prelude::*;
 
 use super::*;
+use crate::{
+    manager::owner::Choice,
+    modem::{family::Family, which::Which},
+};
 
 /// What gets installed.
 const SHIPPED: &str = include_str!("../../agent.toml");
@@ -63,7 +67,10 @@ fn later_fragments_replace_single_keys() {
     fs::write(beside.join("30-c.toml~"), "no TOML").expect("writes");
     fs::write(beside.join(".40-d.toml"), "no TOML").expect("writes");
     let settings = load(&path).expect("valid");
-    assert_eq!(settings.cellular, Cellular { apn: "b".to_owned(), allow_roaming: false });
+    assert_eq!(
+        settings.cellular,
+        Cellular { apn: "b".to_owned(), allow_roaming: false, ..Cellular::default() }
+    );
     assert_eq!(settings.wlan.interface.as_deref(), Some("wlan7"));
     fs::write(beside.join("50-e.toml"), "\n[cellular]\napm = 'x'\n").expect("writes");
     let error = load(&path).expect_err("unknown key").to_string();
@@ -84,8 +91,12 @@ fn mistakes_are_shown_at_their_place() {
         ("[cellular]\napn = 'a b'\n", 2, 7, "access point"),
         ("[cellular]\nallow-roaming = 'yes'\n", 2, 17, "boolean"),
         ("[cellular]\nallow_roaming = true\n", 2, 1, "unknown field"),
+        ("[cellular]\nmodem = '123'\n", 2, 9, "4 last digits"),
+        ("[cellular]\nip = 'ipv5'\n", 2, 6, "unknown variant"),
+        ("[cellular]\npin-file = 'pin'\n", 2, 12, "absolute"),
         ("[wlan]\ninterface = ''\n", 2, 13, "interface"),
         ("[wlan]\ninterface = 'wlan0/../x'\n", 2, 13, "interface"),
+        ("[wlan]\nowner = 'iwd'\n", 2, 9, "unknown variant"),
         ("[offload]\njoin-limit-secs = 71\n", 2, 19, "got 71"),
         ("[log]\nfilter = 'agent=loud'\n", 2, 10, "filter"),
         ("[logs]\n", 1, 2, "unknown field"),
@@ -103,7 +114,7 @@ fn mistakes_are_shown_at_their_place() {
 #[test]
 fn all_of_it_is_taken_over() {
     let text = "[portal]\nurl='https://p.test'\nca='/a'\nconnect-limit-secs=1\ntotal-limit-secs=2\n[cellular]\napn='x'\n\
-                allow-roaming=false\n[wlan]\ninterface='w'\n[supplicant]\ncontrol-dir='/b'\n[state]\ndir='/c'\n\
+                allow-roaming=false\nmodem='1234'\nip='ipv6'\npin-file='/e'\n[wlan]\ninterface='w'\nowner='networkmanager'\n[supplicant]\ncontrol-dir='/b'\n[state]\ndir='/c'\n\
                 run-dir='/d'\n[offload]\njoin-limit-secs=5\nverify-limit-secs=6\nprobe-every-secs=7\n\
                 return-drain-secs=8\n[log]\nfilter='debug'\n";
     let expected = Settings {
@@ -113,8 +124,14 @@ fn all_of_it_is_taken_over() {
             connect_limit: Duration::from_secs(1),
             total_limit: Duration::from_secs(2),
         },
-        cellular: Cellular { apn: "x".to_owned(), allow_roaming: false },
-        wlan: Wlan { interface: Some("w".to_owned()) },
+        cellular: Cellular {
+            apn: "x".to_owned(),
+            allow_roaming: false,
+            modem: Which::Named("1234".to_owned()),
+            ip: Family::Ipv6,
+            pin_file: Some("/e".into()),
+        },
+        wlan: Wlan { interface: Some("w".to_owned()), owner: Choice::NetworkManager },
         supplicant: Supplicant { control_dir: "/b".into() },
         state: State { dir: "/c".into(), run_dir: "/d".into() },
         offload: Offload {

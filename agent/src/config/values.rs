@@ -6,6 +6,8 @@ use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 use ureq::http::Uri;
 
+use crate::modem::which::Which;
+
 /// What is wrong with a value.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ValueError {
@@ -21,6 +23,9 @@ pub enum ValueError {
     /// Not an access point name.
     #[error("expected an access point name, at most 100 characters without white space")]
     Apn,
+    /// Names no modem.
+    #[error("expected \"any\", at least 4 last digits of an IMEI, or a device path such as \"usb1/1-3\"")]
+    Modem,
     /// Out of range.
     #[error("expected {min} to {max} seconds, got {got}")]
     Seconds {
@@ -92,6 +97,46 @@ impl TryFrom<String> for Apn {
     fn try_from(name: String) -> Result<Self, ValueError> {
         let bad = |c: char| c.is_whitespace() || c.is_control();
         if name.len() <= 100 && !name.contains(bad) { Ok(Self(name)) } else { Err(ValueError::Apn) }
+    }
+}
+
+/// Which program may own the WLAN interface.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum WlanOwner {
+    Auto,
+    WpaSupplicant,
+    #[serde(rename = "networkmanager")]
+    NetworkManager,
+}
+
+/// Address families of the bearer.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Ip {
+    Ipv4,
+    Ipv6,
+    Ipv4v6,
+}
+
+/// A modem: `any`, or part of what tells it from others.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct ModemName(pub(super) Which);
+
+impl TryFrom<String> for ModemName {
+    type Error = ValueError;
+
+    fn try_from(name: String) -> Result<Self, ValueError> {
+        match name.as_str() {
+            "any" => Ok(Self(Which::Any)),
+            "" => Err(ValueError::Modem),
+            _ if name.contains(char::is_control) => Err(ValueError::Modem),
+            digits if digits.len() < 4 && digits.bytes().all(|b| b.is_ascii_digit()) => {
+                Err(ValueError::Modem)
+            }
+            _ => Ok(Self(Which::Named(name))),
+        }
     }
 }
 

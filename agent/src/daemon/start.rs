@@ -1,6 +1,6 @@
 //! Starting the daemon: configuration, vault, worlds, loop, orderly end.
 
-use std::{path::PathBuf, process::ExitCode};
+use std::{path::PathBuf, process::ExitCode, time::Duration};
 
 use anyhow::Context;
 use clap::Parser;
@@ -12,6 +12,7 @@ use sd_notify::NotifyState;
 use tokio::{
     signal::unix::{SignalKind, signal},
     sync::{mpsc, watch},
+    time::timeout,
 };
 
 use super::{
@@ -23,14 +24,17 @@ use crate::{
     bus,
     config::{self, Settings},
     machine::{self, Input, Machine},
+    manager::owner,
     modem, provision,
-    supplicant::{self, Supplicant},
+    supplicant::Supplicant,
     vault::Vault,
     wlan::{links, nl80211, probe},
 };
 
 /// Inputs that may wait for the machine. Each world has at most a few under way.
 const QUEUE: usize = 64;
+/// For the owners of interfaces to give back what is ours.
+const OWNERS_LIMIT: Duration = Duration::from_secs(5);
 
 /// Moves this device from LTE to the operator's Wi-Fi and back, without losing a packet.
 #[derive(Debug, Parser)]
@@ -83,13 +87,18 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let machine = Machine::new(machine_settings(&settings, &vault)?, clock::now(), stored);
 
     let (inputs, queue) = mpsc::channel(QUEUE);
-    let links = links::spawn(links::Settings::default(), into(&inputs, Input::Links));
+    let links = links::Settings {
+        state: Some(settings.state.run_dir.join("links.json")),
+        ..links::Settings::default()
+    };
+    let links = links::spawn(links, into(&inputs, Input::Links));
+    let (alive, mut owners) = mpsc::channel(1);
     let worlds = Worlds {
-        modem: Box::new(modem::dbus::spawn(None, into(&inputs, Input::Modem))),
+        modem: Box::new(modem::dbus::spawn(settings.cellular.modem(), into(&inputs, Input::Modem))),
         wlan: Box::new(nl80211::spawn(settings.wlan.interface.clone(), into(&inputs, Input::Wlan))),
         links: Box::new(links.clone()),
         supplicant: Box::new(run::NoSupplicant),
-        supplicant_of: supplicant_of(&settings, &inputs),
+        supplicant_of: supplicant_of(&settings, &inputs, alive),
         portal: Box::new(
             provision::https::spawn(settings.portal.client(), into(&inputs, Input::Portal))
                 .context("the portal's thread")?,
@@ -106,6 +115,8 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     run::run(machine, worlds, queue, status, stop).await;
     notify(&[NotifyState::Stopping]);
     links.cleanup().await;
+    // What was put into NetworkManager is taken out again; one that hangs is not waited for.
+    let _ = timeout(OWNERS_LIMIT, owners.recv()).await;
     Ok(())
 }
 
@@ -125,18 +136,26 @@ fn machine_settings(settings: &Settings, vault: &Vault) -> anyhow::Result<machin
     })
 }
 
-/// The supplicant's control socket is named after the WLAN interface, which is known only when the card is there.
-fn supplicant_of(settings: &Settings, inputs: &mpsc::Sender<Input>) -> run::SupplicantOf {
+/// Who owns the WLAN interface is asked for by its name, which is known only when the card is there. `alive` is dropped
+/// when all of them have ended.
+fn supplicant_of(
+    settings: &Settings,
+    inputs: &mpsc::Sender<Input>,
+    alive: mpsc::Sender<()>,
+) -> run::SupplicantOf {
+    let choice = settings.wlan.owner;
     let control_dir = settings.supplicant.control_dir.clone();
     let run_dir = settings.state.run_dir.clone();
     let events = inputs.clone();
     Box::new(move |interface| -> std::io::Result<Box<dyn Supplicant>> {
-        let settings = supplicant::control::Settings {
+        let settings = owner::Settings {
+            choice,
+            bus: None,
             control_dir: control_dir.clone(),
             run_dir: run_dir.clone(),
             interface: interface.to_owned(),
         };
-        Ok(Box::new(supplicant::control::spawn(settings, into(&events, Input::Supplicant))?))
+        Ok(Box::new(owner::spawn(settings, into(&events, Input::Supplicant), alive.clone())))
     })
 }
 

@@ -4,7 +4,7 @@
 //! level-triggered: whatever is heard, everything is read again, and a snapshot goes out if it differs. The daemon
 //! spawns it.
 
-use std::{future::pending, pin::Pin, sync::Arc, time::Duration};
+use std::{future::pending, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{Notify, mpsc},
@@ -13,11 +13,15 @@ use tokio::{
 use zbus::{Connection, connection};
 
 use super::{
-    Command, ConnectFailure, Event, Modem, Presence, Snapshot, calls,
-    failure::{GONE, NO_MODEM, of},
+    Command, ConnectFailure, Event, Modem, Presence, Registration, Snapshot, calls,
+    failure::{GONE, NO_MODEM, REFUSED, of},
+    family::Family,
+    pin::pin,
     read::{self, Chosen},
     signals,
     snapshot::absent,
+    time::{Told, since_boot},
+    which::Which,
 };
 
 /// Signals come in bursts; this long after the first one they are answered together.
@@ -26,6 +30,8 @@ const COALESCE: Duration = Duration::from_millis(50);
 const RECHECK: Duration = Duration::from_secs(30);
 /// A ModemManager that takes longer to show itself counts as absent.
 const READ_LIMIT: Duration = Duration::from_secs(20);
+/// For the network's time; an old modem may take its time over it.
+const TIME_LIMIT: Duration = Duration::from_secs(3);
 /// Wait before the bus is tried again; doubles up to [`RETRY_MAX`].
 const RETRY_FIRST: Duration = Duration::from_secs(1);
 /// Longest wait between tries.
@@ -33,11 +39,32 @@ const RETRY_MAX: Duration = Duration::from_secs(30);
 /// Commands that wait; the machine never has more than one under way.
 const QUEUE: usize = 8;
 
-/// Starts the task; it ends when the returned handle is dropped. `address` is the bus, by default the system's
-/// (`DBUS_SYSTEM_BUS_ADDRESS` where that is set). Must be called inside a tokio runtime.
-pub fn spawn(address: Option<String>, events: mpsc::Sender<Event>) -> impl Modem + use<> {
+/// What the configuration decides.
+#[derive(Debug, Clone, Default)]
+pub struct Settings {
+    /// The bus, by default the system's (`DBUS_SYSTEM_BUS_ADDRESS` where that is set).
+    pub bus: Option<String>,
+    /// Which modem of several.
+    pub which: Which,
+    /// What the bearer is asked to carry.
+    pub family: Family,
+    /// File with the SIM's PIN.
+    pub pin_file: Option<PathBuf>,
+}
+
+/// Starts the task; it ends when the returned handle is dropped. Must be called inside a tokio runtime.
+pub fn spawn(settings: Settings, events: mpsc::Sender<Event>) -> impl Modem + use<> {
     let (commands, queue) = mpsc::channel(QUEUE);
-    let task = Task { address, events, queue, told: None, wanted: None };
+    let task = Task {
+        settings,
+        events,
+        queue,
+        told: None,
+        wanted: None,
+        time: None,
+        family: None,
+        pin_refused: None,
+    };
     tokio::spawn(task.run());
     Handle { commands }
 }
@@ -55,26 +82,56 @@ impl Modem for Handle {
 }
 
 struct Task {
-    address: Option<String>,
+    settings: Settings,
     events: mpsc::Sender<Event>,
     queue: mpsc::Receiver<Command>,
     /// The last snapshot that went out.
     told: Option<Snapshot>,
     /// A command that waits for the call under way; a later one takes its place.
     wanted: Option<Command>,
+    /// The network's time, of the modem that told it.
+    time: Option<(Chosen, Told)>,
+    /// The family that worked last, and for which APN on which modem and SIM: what was refused is not asked for again.
+    family: Option<(Chosen, String, Family)>,
+    /// A SIM that has refused the PIN: each try costs one of three.
+    pin_refused: Option<Chosen>,
 }
 
 /// The one whom events or commands came from is gone: the daemon is stopping.
 struct Stopped;
 
 /// A call under way.
-type Call = Pin<Box<dyn Future<Output = Result<(), ConnectFailure>> + Send>>;
+type Call = Pin<Box<dyn Future<Output = Result<Done, ConnectFailure>> + Send>>;
+
+/// What a call has done.
+enum Done {
+    Connected(Chosen, String, Family),
+    Other,
+}
+
+/// What kind of call is under way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Connect,
+    Disconnect,
+    Unlock,
+}
+
+impl From<&Command> for Kind {
+    fn from(command: &Command) -> Self {
+        match command {
+            Command::Connect { .. } => Self::Connect,
+            Command::Disconnect => Self::Disconnect,
+            Command::Unlock => Self::Unlock,
+        }
+    }
+}
 
 impl Task {
     async fn run(mut self) {
         let mut wait = RETRY_FIRST;
         loop {
-            match connect(self.address.as_deref()).await {
+            match connect(self.settings.bus.as_deref()).await {
                 Ok(bus) => {
                     wait = RETRY_FIRST;
                     match self.serve(&bus).await {
@@ -95,8 +152,8 @@ impl Task {
     /// Waits for `time`; whoever asks something meanwhile is told that there is no modem.
     async fn without_bus(&mut self, time: Duration) -> Result<(), Stopped> {
         self.tell(absent(), false).await?;
-        if self.wanted.take().is_some_and(|command| is_connect(&command)) {
-            self.fail(of(GONE, "the D-Bus connection is lost")).await?;
+        if let Some(command) = self.wanted.take() {
+            self.refuse(&command, of(GONE, "the D-Bus connection is lost")).await?;
         }
         let end = sleep(time);
         tokio::pin!(end);
@@ -105,7 +162,7 @@ impl Task {
                 () = &mut end => return Ok(()),
                 command = self.queue.recv() => match command {
                     Some(command) => {
-                        self.refuse(&command, "there is no D-Bus").await?;
+                        self.refuse(&command, of(NO_MODEM, "there is no D-Bus")).await?;
                         self.tell_again().await?;
                     }
                     None => return Err(Stopped),
@@ -123,16 +180,17 @@ impl Task {
         };
         let mut chosen = None;
         let mut call: Option<Call> = None;
-        let mut connecting = false;
+        let mut kind = Kind::Disconnect;
         let mut anyway = false;
         loop {
-            let modem = look(bus, &mut chosen).await;
+            let modem = look(bus, &mut chosen, &self.settings.which).await;
+            self.learn_time(bus, chosen.as_ref(), &modem).await;
             self.tell(modem, anyway).await?;
             anyway = false;
             if call.is_none()
                 && let Some(command) = self.wanted.take()
             {
-                connecting = is_connect(&command);
+                kind = Kind::from(&command);
                 match self.start(bus, chosen.as_ref(), command).await? {
                     Some(started) => call = Some(started),
                     None => self.tell_again().await?,
@@ -148,11 +206,11 @@ impl Task {
                 result = finished(&mut call) => {
                     call = None;
                     anyway = true;
-                    self.report(connecting, result).await?;
+                    self.report(kind, result, chosen.as_ref()).await?;
                 }
                 () = bus.closed() => {
-                    if connecting && call.is_some() {
-                        self.fail(of(GONE, "the D-Bus connection is lost")).await?;
+                    if call.is_some() {
+                        self.fail(kind, of(GONE, "the D-Bus connection is lost")).await?;
                     }
                     return Ok(Ok(()));
                 }
@@ -167,46 +225,120 @@ impl Task {
         chosen: Option<&Chosen>,
         command: Command,
     ) -> Result<Option<Call>, Stopped> {
-        let connected = self.told.as_ref().is_some_and(|modem| modem.bearer.is_some());
-        let ready = self.told.as_ref().is_some_and(|modem| modem.presence == Presence::Ready);
-        match (chosen, is_connect(&command)) {
-            (Some(modem), asks) if ready && asks != connected => {
-                let (bus, modem) = (bus.clone(), modem.clone());
-                Ok(Some(Box::pin(async move { calls::call(&bus, &modem, &command).await })))
+        let told = self.told.as_ref();
+        let connected = told.is_some_and(|modem| modem.bearer.is_some());
+        let presence = told.map_or(Presence::NoModem, |modem| modem.presence);
+        let (Some(modem), true) = (chosen, matches!(presence, Presence::Ready | Presence::Locked)) else {
+            self.refuse(&command, of(NO_MODEM, "there is no usable modem")).await?;
+            return Ok(None);
+        };
+        let (bus, modem) = (bus.clone(), modem.clone());
+        Ok(match command {
+            Command::Unlock if presence == Presence::Locked => self.unlock(bus, modem).await?,
+            Command::Unlock => None,
+            command if presence == Presence::Locked => {
+                self.refuse(&command, of(NO_MODEM, "there is no usable modem")).await?;
+                None
             }
-            (Some(_), _) if ready => Ok(None),
-            _ => {
-                self.refuse(&command, "there is no usable modem").await?;
+            Command::Connect { apn, allow_roaming } if !connected => {
+                let family = self.family_for(&modem, &apn);
+                Some(Box::pin(async move {
+                    let family = calls::connect(&bus, &modem, &apn, allow_roaming, family).await?;
+                    Ok(Done::Connected(modem, apn, family))
+                }))
+            }
+            Command::Disconnect if connected => {
+                Some(Box::pin(async move { calls::disconnect(&bus, &modem).await.map(|()| Done::Other) }))
+            }
+            Command::Connect { .. } | Command::Disconnect => None,
+        })
+    }
+
+    /// The PIN is sent once: a second try of the same would only bring the PUK nearer.
+    async fn unlock(&mut self, bus: Connection, modem: Chosen) -> Result<Option<Call>, Stopped> {
+        if self.pin_refused.as_ref() == Some(&modem) {
+            self.fail(Kind::Unlock, of(REFUSED, "this SIM has refused the PIN before")).await?;
+            return Ok(None);
+        }
+        match pin(self.settings.pin_file.as_deref()) {
+            Ok(pin) => {
+                Ok(Some(Box::pin(
+                    async move { calls::unlock(&bus, &modem, &pin).await.map(|()| Done::Other) },
+                )))
+            }
+            Err(error) => {
+                self.fail(Kind::Unlock, of(REFUSED, &error.to_string())).await?;
                 Ok(None)
             }
         }
     }
 
-    async fn report(&mut self, connecting: bool, result: Result<(), ConnectFailure>) -> Result<(), Stopped> {
+    fn family_for(&self, modem: &Chosen, apn: &str) -> Family {
+        match &self.family {
+            Some((of, with, family)) if of == modem && with == apn => *family,
+            _ => self.settings.family,
+        }
+    }
+
+    /// Asks for the network's time until it has come; a modem that cannot tell it costs a call a look.
+    async fn learn_time(&mut self, bus: &Connection, chosen: Option<&Chosen>, modem: &Snapshot) {
+        let known = self.time.as_ref().map(|(of, _)| of);
+        if known.is_some() && known != chosen {
+            self.time = None;
+        }
+        let registered = matches!(modem.registration, Registration::Home | Registration::Roaming);
+        if let (None, true, Some(chosen)) = (&self.time, registered, chosen) {
+            let text = timeout(TIME_LIMIT, read::network_time(bus, chosen)).await.ok().flatten();
+            let told = text.and_then(|text| Told::parse(&text, since_boot()));
+            self.time = told.map(|told| (chosen.clone(), told));
+        }
+    }
+
+    async fn report(
+        &mut self,
+        kind: Kind,
+        result: Result<Done, ConnectFailure>,
+        chosen: Option<&Chosen>,
+    ) -> Result<(), Stopped> {
         match result {
-            Ok(()) => Ok(()),
-            Err(failure) if connecting => self.fail(failure).await,
+            Ok(Done::Connected(modem, apn, family)) => {
+                self.family = Some((modem, apn, family));
+                Ok(())
+            }
+            Ok(Done::Other) => Ok(()),
             Err(failure) => {
+                if kind == Kind::Unlock {
+                    self.pin_refused = chosen.cloned();
+                }
+                self.fail(kind, failure).await
+            }
+        }
+    }
+
+    async fn refuse(&mut self, command: &Command, failure: ConnectFailure) -> Result<(), Stopped> {
+        if *command == Command::Disconnect { Ok(()) } else { self.fail(Kind::from(command), failure).await }
+    }
+
+    async fn fail(&mut self, kind: Kind, failure: ConnectFailure) -> Result<(), Stopped> {
+        let event = match kind {
+            Kind::Connect => Event::ConnectFailed(failure),
+            Kind::Unlock => Event::UnlockFailed(format!("{}: {}", failure.error, failure.text)),
+            Kind::Disconnect => {
                 tracing::warn!(
                     error = failure.error,
                     text = failure.text,
                     "the bearer could not be disconnected"
                 );
-                Ok(())
+                return Ok(());
             }
-        }
-    }
-
-    async fn refuse(&mut self, command: &Command, text: &str) -> Result<(), Stopped> {
-        if is_connect(command) { self.fail(of(NO_MODEM, text)).await } else { Ok(()) }
-    }
-
-    async fn fail(&mut self, failure: ConnectFailure) -> Result<(), Stopped> {
-        self.events.send(Event::ConnectFailed(failure)).await.map_err(|_| Stopped)
+        };
+        self.events.send(event).await.map_err(|_| Stopped)
     }
 
     /// Sends the snapshot if it is news, or `anyway`.
-    async fn tell(&mut self, modem: Snapshot, anyway: bool) -> Result<(), Stopped> {
+    async fn tell(&mut self, mut modem: Snapshot, anyway: bool) -> Result<(), Stopped> {
+        // That there is a time is news; that it goes on is none.
+        modem.network_time = self.time.as_ref().map(|(_, told)| told.now(Duration::ZERO));
         if !anyway && self.told.as_ref() == Some(&modem) {
             return Ok(());
         }
@@ -216,7 +348,10 @@ impl Task {
 
     async fn tell_again(&mut self) -> Result<(), Stopped> {
         match self.told.clone() {
-            Some(modem) => self.events.send(Event::Snapshot(modem)).await.map_err(|_| Stopped),
+            Some(mut modem) => {
+                modem.network_time = self.time.as_ref().map(|(_, told)| told.now(since_boot()));
+                self.events.send(Event::Snapshot(modem)).await.map_err(|_| Stopped)
+            }
             None => Ok(()),
         }
     }
@@ -228,8 +363,8 @@ async fn connect(address: Option<&str>) -> zbus::Result<Connection> {
 }
 
 /// Reads everything; what cannot be read is not there. The choice outlives a failed look.
-async fn look(bus: &Connection, chosen: &mut Option<Chosen>) -> Snapshot {
-    match timeout(READ_LIMIT, read::read(bus, chosen.as_ref())).await {
+async fn look(bus: &Connection, chosen: &mut Option<Chosen>, which: &Which) -> Snapshot {
+    match timeout(READ_LIMIT, read::read(bus, chosen.as_ref(), which)).await {
         Ok(Ok((now, modem))) => {
             *chosen = now;
             return modem;
@@ -241,15 +376,11 @@ async fn look(bus: &Connection, chosen: &mut Option<Chosen>) -> Snapshot {
 }
 
 /// The end of the call under way; never, where there is none.
-async fn finished(call: &mut Option<Call>) -> Result<(), ConnectFailure> {
+async fn finished(call: &mut Option<Call>) -> Result<Done, ConnectFailure> {
     match call {
         Some(call) => call.await,
         None => pending().await,
     }
-}
-
-fn is_connect(command: &Command) -> bool {
-    matches!(command, Command::Connect { .. })
 }
 
 #[cfg(test)]
@@ -280,7 +411,7 @@ mod tests {
         let dir = tempfile::tempdir().expect("directory");
         let address = format!("unix:path={}", dir.path().join("bus").display());
         let (sender, mut events) = mpsc::channel(8);
-        let modem = spawn(Some(address), sender);
+        let modem = spawn(Settings { bus: Some(address), ..Settings::default() }, sender);
         assert_eq!(next(&mut events).await, Event::Snapshot(absent()));
         modem.send(connect_command());
         refused(&mut events, "there is no D-Bus").await;

@@ -8,6 +8,8 @@ use super::ConnectFailure;
 pub(super) const NO_MODEM: &str = "net.wifioffload.Error.NoModem";
 /// The bus or ModemManager went away during the call.
 pub(super) const GONE: &str = "net.wifioffload.Error.Gone";
+/// The PIN: none to send, or refused.
+pub(super) const REFUSED: &str = "net.wifioffload.Error.Pin";
 /// No answer in time.
 pub(super) const TIMEOUT: &str = "net.wifioffload.Error.Timeout";
 

@@ -3,8 +3,8 @@
 //! The world is level-triggered: every change, whatever signal announced it, gives one whole [`Snapshot`], so
 //! a lost signal costs time and never truth. No object path leaves this folder and none is stored.
 //!
-//! [`dbus`] is the task, `signals`, `read` and `calls` what it does on the bus; `snapshot`, `bearer`, `properties` and
-//! `failure` are pure and make sense of what comes back.
+//! [`dbus`] is the task, `signals`, `read` and `calls` what it does on the bus; `snapshot`, `bearer`, `properties`,
+//! `family`, `which`, `time` and `failure` are pure and make sense of what comes back; `pin` reads the SIM's PIN.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
@@ -14,11 +14,15 @@ mod bearer;
 mod calls;
 pub mod dbus;
 mod failure;
-mod properties;
+pub mod family;
+mod pin;
+pub(crate) mod properties;
 mod proxies;
 mod read;
 mod signals;
 mod snapshot;
+mod time;
+pub mod which;
 
 /// What the modem is right now.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -6,12 +6,15 @@ use zbus::{
     Connection,
     fdo::{DBusProxy, ObjectManagerProxy, PropertiesProxy},
     names::OwnedInterfaceName,
+    proxy::CacheProperties,
 };
 
 use super::{
     Snapshot,
     properties::{Properties, path, paths},
+    proxies::TimeProxy,
     snapshot::{Raw, absent, choose, snapshot},
+    which::Which,
 };
 
 /// ModemManager's name on the bus.
@@ -36,12 +39,15 @@ type Interfaces = HashMap<OwnedInterfaceName, Properties>;
 pub(super) struct Chosen {
     pub(super) owner: String,
     pub(super) path: String,
+    /// Object of its SIM, where it has one.
+    pub(super) sim: Option<String>,
 }
 
 /// Everything, anew. `before` is the modem that was used until now.
 pub(super) async fn read(
     bus: &Connection,
     before: Option<&Chosen>,
+    which: &Which,
 ) -> zbus::Result<(Option<Chosen>, Snapshot)> {
     // Asked first because a call to the name itself would make the bus start a ModemManager that is stopped.
     let Ok(owner) = DBusProxy::new(bus).await?.get_name_owner(NAME.try_into()?).await else {
@@ -54,12 +60,28 @@ pub(super) async fn read(
     let modems =
         || objects.iter().filter_map(|(path, found)| Some((path.as_str(), found, of(found, MODEM)?)));
     let before = before.filter(|chosen| chosen.owner == owner).map(|chosen| chosen.path.as_str());
-    let path = choose(modems().map(|(path, _, modem)| (path, modem)), before);
+    let path = choose(
+        modems().map(|(path, _, modem)| (path, modem)).filter(|(_, modem)| which.means(modem)),
+        before,
+    );
     let Some((path, found, modem)) = modems().find(|(candidate, ..)| Some(*candidate) == path) else {
         return Ok((None, absent()));
     };
     let raw = raw(bus, owner, modem, found).await;
-    Ok((Some(Chosen { owner: owner.to_owned(), path: path.to_owned() }), snapshot(&raw)))
+    let sim = super::properties::path(modem, "Sim");
+    Ok((Some(Chosen { owner: owner.to_owned(), path: path.to_owned(), sim }), snapshot(&raw)))
+}
+
+/// The network's time, where the modem has heard it. An error is no news: most networks tell it once, some never.
+pub(super) async fn network_time(bus: &Connection, modem: &Chosen) -> Option<String> {
+    let time = TimeProxy::builder(bus)
+        .destination(modem.owner.as_str())
+        .path(modem.path.as_str())
+        .cache_properties(CacheProperties::No)
+        .build()
+        .await
+        .ok()?;
+    time.get_network_time().await.ok()
 }
 
 async fn raw(bus: &Connection, owner: &str, modem: &Properties, found: &Interfaces) -> Raw {

@@ -2,9 +2,12 @@
 //!
 //! Numbers are those of ModemManager's `ModemManager-enums.h`; they are stable interface.
 
+use std::cmp::Reverse;
+
 use super::{
     Presence, Registration, Snapshot,
     bearer::bearer,
+    pin::lock,
     properties::{Properties, number, quality, signed, text},
 };
 
@@ -57,7 +60,7 @@ pub(super) fn snapshot(raw: &Raw) -> Snapshot {
         signal_percent: signal(&raw.modem),
         bearer: raw.bearers.iter().find_map(bearer),
         network_time: None,
-        lock: None,
+        lock: (presence(&raw.modem) == Presence::Locked).then(|| lock(&raw.modem)),
     }
 }
 
@@ -89,15 +92,16 @@ fn signal(modem: &Properties) -> Option<u32> {
     quality(modem, "SignalQuality").map(|(percent, _)| percent).filter(|percent| *percent > 0)
 }
 
-/// Which of several modems: the most usable one; among equals the one chosen before, else the one found first.
-/// `candidates` are object paths with the properties of their `Modem` interface.
+/// Which of several modems: the most usable one; among equals the one chosen before, else one that is connected or
+/// registered, else the one found first. `candidates` are object paths with the properties of their `Modem` interface.
 pub(super) fn choose<'a>(
     candidates: impl Iterator<Item = (&'a str, &'a Properties)>,
     before: Option<&str>,
 ) -> Option<&'a str> {
     candidates
         .min_by_key(|(path, modem)| {
-            (std::cmp::Reverse(usability(modem)), before != Some(*path), index(path), *path)
+            let (usable, state) = (usability(modem), signed(modem, "State").unwrap_or(0));
+            (Reverse(usable), before != Some(*path), Reverse(state), index(path), *path)
         })
         .map(|(path, _)| path)
 }
@@ -245,6 +249,9 @@ mod tests {
         assert_eq!(pick([8, -1, 2], Some("/Modem/9")), is("/Modem/10"), "the one before failed");
         assert_eq!(pick([-1, -1, 2], None), is("/Modem/11"), "a locked one can be unlocked");
         assert_eq!(pick([-1, -1, -1], Some("/Modem/11")), is("/Modem/11"));
+        assert_eq!(pick([3, 11, 8], None), is("/Modem/9"), "a connected one");
+        assert_eq!(pick([3, 7, 8], None), is("/Modem/11"), "a registered one");
+        assert_eq!(pick([3, 11, 8], Some("/Modem/10")), is("/Modem/10"), "no change while it works");
         assert_eq!(choose(std::iter::empty(), Some("/Modem/9")), None);
     }
 

@@ -45,7 +45,10 @@ pub struct Settings {
 }
 
 /// Starts the thread. It ends when the handle is dropped or nobody takes events any more.
-pub fn spawn(settings: Settings, events: mpsc::Sender<Event>) -> std::io::Result<impl Supplicant + use<>> {
+pub fn spawn(
+    settings: Settings,
+    events: mpsc::Sender<Event>,
+) -> std::io::Result<impl Supplicant + Send + Sync + use<>> {
     std::fs::create_dir_all(&settings.run_dir)?;
     commands::remove_leftovers(&settings.run_dir)?;
     let (sender, inputs) = sync_channel(QUEUE);

@@ -18,12 +18,12 @@ mod commands;
 pub mod control;
 mod line;
 mod monitor;
-mod network;
-mod operations;
+pub(crate) mod network;
+pub(crate) mod operations;
 mod reply;
 mod request;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod tracker;
 
 use provisioning::message::Credential;

@@ -24,7 +24,7 @@ const MAX_CA: usize = 64 * 1024;
 
 /// Why a credential is not installed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-pub(super) enum Unfit {
+pub(crate) enum Unfit {
     #[error("credential-no-ca: no CA certificate, or too large")]
     Ca,
     #[error("credential-server-name: the AAA's name is missing or no host name")]
@@ -75,7 +75,8 @@ pub(super) fn blocks(credential: &Credential, ca_file: &Path) -> Result<Vec<Bloc
     Ok(credential.policy.networks.iter().map(block).collect())
 }
 
-fn check(credential: &Credential) -> Result<(), Unfit> {
+/// What must hold whoever owns the interface; NetworkManager's profiles are checked by it, too.
+pub(crate) fn check(credential: &Credential) -> Result<(), Unfit> {
     let eap = &credential.eap;
     let ca = &eap.ca_pem;
     if ca.len() > MAX_CA

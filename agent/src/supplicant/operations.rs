@@ -158,7 +158,7 @@ fn done(commands: &mut Commands, request: &Request) -> Result<(), Error> {
 }
 
 /// World-readable: certificates are no secret, and the supplicant may be another user. Never half written.
-fn write_ca(path: &Path, pem: &str) -> io::Result<()> {
+pub(crate) fn write_ca(path: &Path, pem: &str) -> io::Result<()> {
     let mut temporary = PathBuf::from(path);
     temporary.set_extension("new");
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o644).open(&temporary)?;

@@ -4,12 +4,14 @@
 //! [`RTPROT_WIFI_OFFLOAD`].
 //!
 //! `plan` says what should be there and `change` what has to be sent for it (both pure, on the types of `model`),
-//! `rt` speaks rtnetlink, `keeper` sends the difference, `task` carries orders, leases and the clock, `drain` counts connections, `resolver` keeps
-//! `/etc/resolv.conf`. The route is moved in `change::changes`: one RTM_NEWROUTE that replaces our default route.
+//! `rt` speaks rtnetlink and `mptcp` the path manager's netlink, `keeper` sends the difference, `ledger` remembers on disk what
+//! the kernel cannot mark. `task` carries orders, leases, events and the clock, `setup` and `nic` are the steps of each order,
+//! `drain` counts connections, `suspect` weighs signs of trouble, `resolver` keeps `/etc/resolv.conf` or lets `resolved` tell systemd-resolved. The route is moved in `change::changes`: one RTM_NEWROUTE that replaces our default route.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
     path::PathBuf,
+    time::Duration,
 };
 
 use tokio::sync::{mpsc, oneshot};
@@ -19,12 +21,21 @@ use crate::modem::Bearer;
 mod change;
 mod drain;
 mod keeper;
+mod ledger;
 mod model;
+mod mptcp;
+mod neighbour;
+mod nic;
 mod plan;
+mod resolved;
 mod resolver;
 mod rt;
+mod setup;
+mod suspect;
 mod task;
 
+/// Longer than a daemon takes to start and to find modem and card.
+const KEEP_LEFTOVERS: Duration = Duration::from_secs(30);
 /// Orders that wait for the task; the machine waits for the answer of each.
 const QUEUE: usize = 32;
 
@@ -126,12 +137,27 @@ pub struct Settings {
     pub metric: u32,
     /// The resolver's file; none to leave name servers to somebody else.
     pub resolv_conf: Option<PathBuf>,
+    /// Address of the bus on which systemd-resolved is, where `resolv_conf` is a link to its file; none for the
+    /// system's bus.
+    pub bus: Option<String>,
+    /// Where what the kernel cannot mark as ours is remembered, so that the next run knows it after a crash; none to
+    /// remember nothing. Its folder must be there, and must outlive the program.
+    pub state: Option<PathBuf>,
+    /// How long what a former run left is kept for an order about its link, so that a restart breaks no connection. Then it
+    /// is taken away; at once with zero.
+    pub keep_leftovers: Duration,
 }
 
 impl Default for Settings {
     /// Better than NetworkManager's Wi-Fi (600) and cellular (700), worse than its cable (100).
     fn default() -> Self {
-        Self { metric: 500, resolv_conf: Some(PathBuf::from("/etc/resolv.conf")) }
+        Self {
+            metric: 500,
+            resolv_conf: Some(PathBuf::from("/etc/resolv.conf")),
+            bus: None,
+            state: Some(PathBuf::from("/run/wifi-offload/links.json")),
+            keep_leftovers: KEEP_LEFTOVERS,
+        }
     }
 }
 
@@ -165,11 +191,5 @@ impl Links for Handle {
         if let Err(error) = self.orders.try_send(task::Order::Do(command)) {
             tracing::error!(%error, "the links' task does not listen");
         }
-    }
-}
-
-impl Lease {
-    fn servers(&self) -> Vec<IpAddr> {
-        self.dns.clone()
     }
 }

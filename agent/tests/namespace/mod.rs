@@ -78,7 +78,7 @@ impl Namespace {
         self.ip(&format!("link add {mine} type veth peer name {theirs} netns {path}"));
     }
 
-    /// Everything that this project could change about addresses, routes and rules, as `ip` shows it.
+    /// Everything that this project could change about addresses, routes, rules and MPTCP, as `ip` shows it.
     pub fn picture(&self) -> String {
         let addresses = self.ip("-br address");
         // Without the second column: whether the other end is up already.
@@ -88,8 +88,8 @@ impl Namespace {
         });
         let routes = self.ip("route show table all");
         let routes = routes.lines().filter(|line| !line.starts_with("multicast")).map(str::to_owned);
-        let rules = [self.ip("rule"), self.ip("-6 rule")];
-        addresses.chain(routes).chain(rules).collect::<Vec<_>>().join("\n")
+        let rest = ["rule", "-6 rule", "mptcp endpoint", "mptcp limits"].map(|what| self.ip(what));
+        addresses.chain(routes).chain(rest).collect::<Vec<_>>().join("\n")
     }
 }
 

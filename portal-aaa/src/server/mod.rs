@@ -13,6 +13,7 @@ pub mod drops;
 mod forward;
 mod net;
 mod origin;
+mod outbox;
 mod patient;
 pub mod radius;
 pub mod radsec;

@@ -11,6 +11,7 @@ use ::radius::Source;
 use super::{
     clients::{Clients, Known},
     drops::Why,
+    outbox,
     radsec::{self, Link},
 };
 use crate::store::ClientKind;
@@ -105,7 +106,7 @@ impl Origin {
     pub(super) fn send(&self, answer: &[u8]) -> Result<(), Why> {
         match self {
             Self::Datagram { socket, from, .. } => {
-                socket.send_to(answer, *from).map(drop).map_err(|_| Why::NoAnswer)
+                outbox::send(socket, answer, *from).map_err(|_| Why::NoAnswer)
             }
             // Full or gone: a peer that does not read its answers will ask again.
             Self::Connection(link) => link.answers.try_send(answer.to_vec()).map_err(|_| Why::NoAnswer),

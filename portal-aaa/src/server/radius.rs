@@ -6,7 +6,7 @@
 
 use std::{
     io,
-    net::SocketAddr,
+    net::{SocketAddr, UdpSocket},
     sync::{Arc, atomic::Ordering, mpsc},
     thread::{self, JoinHandle},
 };
@@ -19,7 +19,7 @@ use super::{
     certificate::Watch,
     clock::Clock,
     disconnect,
-    drops::Drops,
+    drops::{Drops, Why},
     forward::{self, Forwarding},
     net::{self, Work},
     origin::{Origin, Port},
@@ -232,10 +232,12 @@ impl Running {
     fn listen(&mut self, name: &str, port: Port, crew: &Arc<Crew>) -> io::Result<()> {
         let crew = Arc::clone(crew);
         self.start(name, move |shared| {
-            crew.receive(shared.clock, &shared.stop, |socket, datagram, from| {
+            let unsent = |to: SocketAddr| shared.drops.count(Why::NoAnswer, to.ip());
+            let serve = |socket: &Arc<UdpSocket>, datagram: &[u8], from| {
                 let origin = Origin::Datagram { socket: Arc::clone(socket), port, from };
                 request::serve(shared, &origin, datagram);
-            });
+            };
+            crew.receive(shared.clock, &shared.stop, serve, unsent);
         })
     }
 

@@ -18,7 +18,7 @@ use nix::{
 };
 use socket2::{Domain, Protocol, SockRef, Socket, Type};
 
-use super::clock::Clock;
+use super::{clock::Clock, outbox};
 
 /// Wait when receiving fails: for want of memory, and that comes back.
 const PAUSE: Duration = Duration::from_millis(200);
@@ -26,9 +26,9 @@ const PAUSE: Duration = Duration::from_millis(200);
 const RECEIVE_BUFFER: usize = 4 << 20;
 
 /// Datagrams that a thread takes at once.
-const AT_ONCE: usize = 16;
+const AT_ONCE: usize = 32;
 /// Work that waits before another thread is woken for it; waking one costs some microseconds.
-const WORTH_A_THREAD: Duration = Duration::from_micros(100);
+const WORTH_A_THREAD: Duration = Duration::from_micros(250);
 /// Connections that wait to be accepted.
 const BACKLOG: i32 = 128;
 
@@ -91,8 +91,14 @@ thread_local! {
     static MINE: RefCell<Option<Arc<Turn>>> = const { RefCell::new(None) };
 }
 
-/// This thread is about to wait for something else than a datagram: another one receives meanwhile.
+/// This thread is about to wait for something else than a datagram: what it has to send leaves, and another one
+/// receives meanwhile.
 pub(super) fn step_aside() {
+    outbox::flush_early();
+    leave_turn();
+}
+
+fn leave_turn() {
     if let Some(turn) = MINE.take() {
         turn.leave();
     }
@@ -115,14 +121,17 @@ impl Crew {
         let _ = SockRef::from(&*self.socket).shutdown(Shutdown::Read);
     }
 
-    /// Hands datagrams to `handle` until `stop`. What any number of threads does.
+    /// Hands datagrams to `handle` until `stop`, and tells `unsent` whose answers the kernel did not take. What any
+    /// number of threads does.
     pub(super) fn receive(
         &self,
         clock: Clock,
         stop: &AtomicBool,
         handle: impl Fn(&Arc<UdpSocket>, &[u8], SocketAddr),
+        unsent: impl Fn(SocketAddr),
     ) {
         let _leaving = Leaving;
+        outbox::open(&self.socket);
         let mut inbox = Inbox::new();
         let mut each = Duration::ZERO;
         loop {
@@ -145,14 +154,19 @@ impl Crew {
             // The next one waits for what comes meanwhile, if that is worth its waking up.
             let waiting = each.saturating_mul(count.saturating_sub(1));
             if waiting >= WORTH_A_THREAD || inbox.is_full(count) {
-                step_aside();
+                leave_turn();
             }
             if count == 0 {
                 continue;
             }
-            let began = clock.now().monotonic;
-            inbox.each(count, |datagram, from| handle(&self.socket, datagram, from));
-            let took = clock.now().monotonic.saturating_sub(began) / count;
+            let began = clock.monotonic();
+            outbox::handled(began);
+            inbox.each(count, |datagram, from| {
+                handle(&self.socket, datagram, from);
+                outbox::handled(clock.monotonic());
+            });
+            outbox::flush().into_iter().for_each(&unsent);
+            let took = clock.monotonic().saturating_sub(began) / count;
             each = (each * 7 + took) / 8;
         }
     }
@@ -163,7 +177,8 @@ struct Leaving;
 
 impl Drop for Leaving {
     fn drop(&mut self) {
-        step_aside();
+        outbox::close();
+        leave_turn();
     }
 }
 
@@ -240,15 +255,20 @@ mod tests {
                 for _ in 0..4 {
                     let (crew, stop, sender) = (&crew, &stop, sender.clone());
                     scope.spawn(move || {
-                        crew.receive(clock, stop, |socket, datagram, from| {
-                            let number = u32::from_be_bytes(datagram.try_into().unwrap());
-                            // Some cost a login's work: others of the crew must come in.
-                            let until =
-                                clock.now().monotonic + Duration::from_micros(u64::from(number % 7) * 40);
-                            while clock.now().monotonic < until {}
-                            socket.send_to(datagram, from).unwrap();
-                            sender.send((number, thread::current().id())).unwrap();
-                        });
+                        crew.receive(
+                            clock,
+                            stop,
+                            |socket, datagram, from| {
+                                let number = u32::from_be_bytes(datagram.try_into().unwrap());
+                                // Some cost a login's work: others of the crew must come in.
+                                let until =
+                                    clock.now().monotonic + Duration::from_micros(u64::from(number % 7) * 40);
+                                while clock.now().monotonic < until {}
+                                outbox::send(socket, datagram, from).unwrap();
+                                sender.send((number, thread::current().id())).unwrap();
+                            },
+                            |unsent| panic!("{unsent}"),
+                        );
                     });
                 }
                 let peer = UdpSocket::bind("127.0.0.1:0").unwrap();

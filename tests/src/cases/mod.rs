@@ -19,32 +19,32 @@ use crate::{
 };
 
 /// One case.
-struct Entry {
-    name: &'static str,
-    run: fn(&mut World, &Reporter) -> Result<()>,
+pub(crate) struct Entry<'a> {
+    pub(crate) name: &'static str,
+    pub(crate) run: &'a dyn Fn(&mut World, &Reporter) -> Result<()>,
 }
 
-const VM: [Entry; 10] = [
-    Entry { name: "whole-offload-and-return", run: rounds::whole },
-    Entry { name: "modemmanager-killed-and-restarted", run: restarts::modem_manager },
-    Entry { name: "supplicant-killed-and-restarted", run: restarts::supplicant },
-    Entry { name: "supplicant-killed-while-on-wifi", run: restarts::supplicant_on_wifi },
-    Entry { name: "portal-aaa-killed-and-restarted", run: restarts::portal_aaa },
-    Entry { name: "wrong-mac-is-refused", run: refusals::wrong_mac },
-    Entry { name: "rogue-access-point-gets-nothing", run: refusals::rogue },
-    Entry { name: "revoked-session-ends-within-a-second", run: disconnect::revoked },
-    Entry { name: "expired-session-ends-within-a-second", run: disconnect::expired },
-    Entry { name: "nothing-leaks", run: leaks::nothing },
+const VM: [Entry<'static>; 10] = [
+    Entry { name: "whole-offload-and-return", run: &rounds::whole },
+    Entry { name: "modemmanager-killed-and-restarted", run: &restarts::modem_manager },
+    Entry { name: "supplicant-killed-and-restarted", run: &restarts::supplicant },
+    Entry { name: "supplicant-killed-while-on-wifi", run: &restarts::supplicant_on_wifi },
+    Entry { name: "portal-aaa-killed-and-restarted", run: &restarts::portal_aaa },
+    Entry { name: "wrong-mac-is-refused", run: &refusals::wrong_mac },
+    Entry { name: "rogue-access-point-gets-nothing", run: &refusals::rogue },
+    Entry { name: "revoked-session-ends-within-a-second", run: &disconnect::revoked },
+    Entry { name: "expired-session-ends-within-a-second", run: &disconnect::expired },
+    Entry { name: "nothing-leaks", run: &leaks::nothing },
 ];
 
-const MODEM: [Entry; 7] = [
-    Entry { name: "modem-comes-late-and-a-credential-is-fetched", run: modem::late },
-    Entry { name: "modem-leaves-and-returns", run: modem::leaves },
-    Entry { name: "network-drops-the-session", run: modem::dropped },
-    Entry { name: "modemmanager-killed-and-restarted", run: modem::killed },
-    Entry { name: "silent-gateway-feed-gives-nothing", run: modem::silent_feed },
-    Entry { name: "another-imsi-gets-nothing", run: modem::other_imsi },
-    Entry { name: "no-identifier-in-database-or-logs", run: leaks::nothing_without_radio },
+const MODEM: [Entry<'static>; 7] = [
+    Entry { name: "modem-comes-late-and-a-credential-is-fetched", run: &modem::late },
+    Entry { name: "modem-leaves-and-returns", run: &modem::leaves },
+    Entry { name: "network-drops-the-session", run: &modem::dropped },
+    Entry { name: "modemmanager-killed-and-restarted", run: &modem::killed },
+    Entry { name: "silent-gateway-feed-gives-nothing", run: &modem::silent_feed },
+    Entry { name: "another-imsi-gets-nothing", run: &modem::other_imsi },
+    Entry { name: "no-identifier-in-database-or-logs", run: &leaks::nothing_without_radio },
 ];
 
 /// Suite `vm`; true where all cases are good.
@@ -57,23 +57,34 @@ pub(crate) fn modem(only: Option<&str>, options: &Options, reporter: &Reporter) 
     all(&MODEM, only, options, reporter)
 }
 
-fn all(entries: &[Entry], only: Option<&str>, options: &Options, reporter: &Reporter) -> Result<bool> {
-    let wanted: Vec<&Entry> =
+fn all(entries: &[Entry<'_>], only: Option<&str>, options: &Options, reporter: &Reporter) -> Result<bool> {
+    debug_assert_eq!(options.feed, Feed::Honest);
+    let mut world = World::build(options, reporter)?;
+    let good = each(&mut world, entries, only, reporter)?;
+    world.finish()?;
+    Ok(good)
+}
+
+/// Runs those whose name contains `only` in this world; true where all are good.
+pub(crate) fn each(
+    world: &mut World,
+    entries: &[Entry<'_>],
+    only: Option<&str>,
+    reporter: &Reporter,
+) -> Result<bool> {
+    let wanted: Vec<&Entry<'_>> =
         entries.iter().filter(|entry| only.is_none_or(|only| entry.name.contains(only))).collect();
     if wanted.is_empty() {
         bail!("no case of that name");
     }
-    debug_assert_eq!(options.feed, Feed::Honest);
-    let mut world = World::build(options, reporter)?;
     let mut good = true;
     for entry in wanted {
         let began = clock::now();
-        let outcome = world.calm().and_then(|()| (entry.run)(&mut world, reporter));
+        let outcome = world.calm().and_then(|()| (entry.run)(world, reporter));
         let failure = outcome.err().map(|error| format!("{error:?}"));
         good &= failure.is_none();
         let secs = began.elapsed().as_secs_f32();
         reporter.send(&Line::Case(Case { failure, ..Case::good(entry.name, secs) }));
     }
-    world.finish()?;
     Ok(good)
 }

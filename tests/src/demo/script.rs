@@ -14,7 +14,7 @@ use super::{
 use crate::{
     clock,
     report::{Line, Reporter, Stopped, Tcp, Traffic, Udp},
-    traffic::{Downloaded, Echoed},
+    traffic::{Carried, Downloaded, Echoed, Socket},
     world::{Feed, Options, World, ap, netns::Netns},
 };
 
@@ -81,11 +81,11 @@ impl<'a> Script<'a> {
             return Ok(Some(stopped));
         }
         let here = Netns::here();
-        let udp = self.world.internet.echo(&here)?;
+        let udp = self.world.internet.echo(&here, Socket::Free)?;
         if let Some(stopped) = self.follow(&mut story, "68", PROVISIONING)? {
             return Ok(Some(stopped));
         }
-        let tcp = self.world.internet.download(&here, DOWNLOAD_RATE)?;
+        let tcp = self.world.internet.download(&here, Carried::Tcp, DOWNLOAD_RATE)?;
         self.spoil(broken)?;
         if broken != Some(Break::RogueAp) {
             self.walk(&APPROACH)?;

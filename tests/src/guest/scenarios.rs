@@ -8,6 +8,7 @@ use super::OUT;
 use crate::{
     cases,
     demo::script,
+    handover,
     report::{Order, Reporter},
     world::{Feed, Options},
 };
@@ -23,6 +24,7 @@ pub(crate) fn run(order: &Order, reporter: &Reporter) -> Result<bool> {
     };
     match order {
         Order::Demo { broken } => script::run(*broken, &options, reporter),
+        Order::Handover { only, moves } => handover::run(only.as_deref(), *moves, &options, reporter),
         Order::Test { only } => cases::vm(only.as_deref(), &options, reporter),
     }
 }

@@ -21,6 +21,7 @@ use crate::{
 
 /// One installation, and `serve` on it while it runs.
 pub(crate) struct PortalAaa {
+    program: PathBuf,
     dir: PathBuf,
     radius: u16,
     portal: u16,
@@ -37,8 +38,17 @@ struct Issued {
 impl PortalAaa {
     /// `init` in `dir`, on free loopback ports, and one RADIUS client: this machine. The log is JSON, in `logs`.
     pub(crate) fn init(name: &str, dir: &Path, logs: &Path) -> Result<Self> {
+        Self::of(workshop::program("portal-aaa"), name, dir, logs)
+    }
+
+    /// The same of the program as it is shipped.
+    pub(crate) fn shipped(name: &str, dir: &Path, logs: &Path) -> Result<Self> {
+        Self::of(workshop::shipped("portal-aaa"), name, dir, logs)
+    }
+
+    fn of(program: PathBuf, name: &str, dir: &Path, logs: &Path) -> Result<Self> {
         let (radius, accounting, portal) = (free_udp_port()?, free_udp_port()?, free_tcp_port()?);
-        let mut init = Command::new(workshop::program("portal-aaa"));
+        let mut init = Command::new(&program);
         init.args(["init", "--realm", REALM, "--listen", "127.0.0.1"]).arg("--dir").arg(dir);
         for (option, port) in
             [("--radius-port", radius), ("--accounting-port", accounting), ("--portal-port", portal)]
@@ -46,7 +56,7 @@ impl PortalAaa {
             init.args([option, &port.to_string()]);
         }
         workshop::run(&mut init)?;
-        let made = Self::existing(name, dir, logs, [radius, portal]);
+        let made = Self::existing(program, name, dir, logs, [radius, portal]);
         made.add_client()?;
         Ok(made)
     }
@@ -56,12 +66,11 @@ impl PortalAaa {
         self.admin(&["nas", "add", "loopback", "--network", "127.0.0.1/32", "--secret", SECRET]).map(drop)
     }
 
-    fn existing(name: &str, dir: &Path, logs: &Path, [radius, portal]: [u16; 2]) -> Self {
-        let program = workshop::program("portal-aaa").display().to_string();
+    fn existing(program: PathBuf, name: &str, dir: &Path, logs: &Path, [radius, portal]: [u16; 2]) -> Self {
         let config = dir.join("portal-aaa.toml").display().to_string();
-        let words = [program.as_str(), "serve", "--config", &config, "--log-format", "json"];
+        let words = [&*program.to_string_lossy(), "serve", "--config", &config, "--log-format", "json"];
         let daemon = Daemon::new(name, &Netns::here(), logs, &words);
-        Self { dir: dir.to_owned(), radius, portal, daemon }
+        Self { program, dir: dir.to_owned(), radius, portal, daemon }
     }
 
     /// Says nothing at all, as a server under measurement.
@@ -128,7 +137,7 @@ impl PortalAaa {
 
     /// One command on this installation.
     pub(crate) fn admin(&self, words: &[&str]) -> Result<String> {
-        let mut command = Command::new(workshop::program("portal-aaa"));
+        let mut command = Command::new(&self.program);
         workshop::run(command.args(words).arg("--config").arg(self.path("portal-aaa.toml")))
     }
 

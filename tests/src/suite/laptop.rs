@@ -1,24 +1,38 @@
-//! Suite `vm`: boots the virtual laptop once for all its cases.
+//! Suites `vm` and `handover`: each boots the virtual laptop once for all its cases.
 
-use std::time::Duration;
+use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Result, bail};
 
 use crate::{
-    progress,
+    handover, progress,
     report::{Case, Line, Order},
     vm,
 };
 
 /// Boot and all cases.
 const LIMIT: Duration = Duration::from_secs(900);
+/// One move there and back, traffic before and after it included, in a virtual laptop that is emulated.
+const ROUND: Duration = Duration::from_secs(40);
 
-/// Runs it.
+/// Suite `vm`.
 pub(super) fn vm(filter: Option<&str>) -> Result<Vec<Case>> {
+    run("vm", &Order::Test { only: filter.map(str::to_owned) }, LIMIT).map(|(cases, _)| cases)
+}
+
+/// Suite `handover`: so many moves to Wi-Fi and back; shows what came out as a table.
+pub(super) fn handover(filter: Option<&str>, moves: u32) -> Result<Vec<Case>> {
+    let order = Order::Handover { only: filter.map(str::to_owned), moves };
+    let (cases, out) = run("handover", &order, LIMIT + ROUND * moves)?;
+    println!("\n{}", fs::read_to_string(out.join(handover::table::FILE))?);
+    Ok(cases)
+}
+
+/// Boots, shows cases as they end, gives them and where the results are.
+fn run(name: &str, order: &Order, limit: Duration) -> Result<(Vec<Case>, PathBuf)> {
     let mut cases = Vec::new();
     let mut broke = None;
-    let order = Order::Test { only: filter.map(str::to_owned) };
-    let run = vm::run("vm", &order, LIMIT, |line| match line {
+    let run = vm::run(name, order, limit, |line| match line {
         Line::Case(case) => {
             super::show(&case);
             cases.push(case);
@@ -34,5 +48,5 @@ pub(super) fn vm(filter: Option<&str>) -> Result<Vec<Case>> {
             run.out.display()
         );
     }
-    Ok(cases)
+    Ok((cases, run.out))
 }

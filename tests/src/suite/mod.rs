@@ -13,46 +13,61 @@ use anyhow::{Result, bail};
 
 use crate::{clock, packages, report::Case, workshop};
 
+/// What somebody wants of a suite.
+#[derive(Clone, Copy)]
+struct Wanted<'a> {
+    /// Only the cases whose name contains this.
+    part: Option<&'a str>,
+    /// Moves each way, for the suite that makes them.
+    moves: u32,
+}
+
 /// A suite.
 struct Suite {
     name: &'static str,
     about: &'static str,
     /// Runs in `cargo lab test` without a name; the others are part of one that does.
     whole: bool,
-    /// Runs all cases, or those whose name contains the filter.
-    run: fn(Option<&str>) -> Result<Vec<Case>>,
+    /// Runs what is wanted of it.
+    run: fn(Wanted<'_>) -> Result<Vec<Case>>,
 }
 
-const SUITES: [Suite; 5] = [
+const SUITES: [Suite; 6] = [
     Suite {
         name: "unit",
         about: "cargo test: units, properties, protocol pairs, eapol_test",
         whole: true,
-        run: cargo::all,
+        run: |wanted| cargo::all(wanted.part),
     },
     Suite {
         name: "eapol",
         about: "part of unit: eapol_test against portal-aaa serve",
         whole: false,
-        run: cargo::eapol,
+        run: |wanted| cargo::eapol(wanted.part),
     },
     Suite {
         name: "aaa-interop",
         about: "eapol_test, FreeRADIUS, radsecproxy, radclient against portal-aaa",
         whole: true,
-        run: interop,
+        run: |wanted| interop(wanted.part),
     },
     Suite {
         name: "modem",
         about: "real ModemManager on a simulated modem, without a virtual machine",
         whole: true,
-        run: boxed::modem,
+        run: |wanted| boxed::modem(wanted.part),
     },
     Suite {
         name: "vm",
         about: "the virtual laptop: offload, return, restarts, refusals, leaks",
         whole: true,
-        run: laptop::vm,
+        run: |wanted| laptop::vm(wanted.part),
+    },
+    Suite {
+        name: "handover",
+        about: "the virtual laptop: moves under traffic; named, a hundred each way (an hour), else three",
+        whole: true,
+        run: |wanted| laptop::handover(wanted.part, wanted.moves),
     },
 ];
 
@@ -67,7 +82,9 @@ pub(crate) fn list() {
 }
 
 /// Runs all suites, or the one that is named; true where all passed.
-pub(crate) fn run(name: Option<&str>) -> Result<bool> {
+///
+/// A suite that is named takes the time that it needs; one of many makes few moves.
+pub(crate) fn run(name: Option<&str>, moves: Option<u32>) -> Result<bool> {
     let (wanted, filter) = match name.map(|name| name.split_once('/').unwrap_or((name, ""))) {
         None => (None, None),
         Some((suite, "")) => (Some(suite), None),
@@ -77,13 +94,14 @@ pub(crate) fn run(name: Option<&str>) -> Result<bool> {
         bail!("no suite {suite}; see cargo lab test --list");
     }
     let chosen = |suite: &&Suite| wanted.map_or(suite.whole, |wanted| suite.name == wanted);
+    let moves = moves.unwrap_or(if wanted.is_some() { 100 } else { 3 });
     let (mut passed, mut failed) = (0, 0);
     packages::ensure(packages::UNIT)?;
     workshop::build()?;
     for suite in SUITES.iter().filter(chosen) {
         println!("\n{} ({})", suite.name, suite.about);
         let began = clock::now();
-        let cases = (suite.run)(filter).unwrap_or_else(|error| {
+        let cases = (suite.run)(Wanted { part: filter, moves }).unwrap_or_else(|error| {
             let case = Case::bad("the suite itself", began.elapsed().as_secs_f32(), format!("{error:#}"));
             show(&case);
             vec![case]

@@ -15,6 +15,7 @@ use std::{
 };
 
 use anyhow::{Result, anyhow};
+use socket2::{Domain, Protocol, Type};
 
 use super::pattern::{Pattern, Verifier, trailer};
 use crate::{clock, world::netns::Netns};
@@ -39,6 +40,15 @@ pub(crate) struct Downloaded {
     pub(crate) resets: u64,
 }
 
+/// How the connection is carried.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Carried {
+    /// One path from begin to end.
+    Tcp,
+    /// MPTCP (RFC 8684): further paths as the kernel's path manager is told.
+    Mptcp,
+}
+
 /// Streams to whoever asks.
 pub(crate) struct DownloadServer {
     stop: Arc<AtomicBool>,
@@ -47,7 +57,8 @@ pub(crate) struct DownloadServer {
 impl DownloadServer {
     /// Starts its thread.
     pub(crate) fn start(place: &Netns, address: SocketAddr) -> Result<Self> {
-        let listener = place.inside(|| TcpListener::bind(address))??;
+        // A listener of MPTCP takes plain TCP as well.
+        let listener = place.inside(|| listen(address))??;
         listener.set_nonblocking(true)?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
@@ -71,6 +82,27 @@ impl Drop for DownloadServer {
     fn drop(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
     }
+}
+
+fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
+    let protocols = [Protocol::MPTCP, Protocol::TCP];
+    let made = protocols
+        .map(|protocol| socket2::Socket::new(Domain::for_address(address), Type::STREAM, Some(protocol)));
+    let [multipath, plain] = made;
+    let socket = multipath.or(plain)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(16)?;
+    Ok(socket.into())
+}
+
+fn connect(server: SocketAddr, carried: Carried) -> std::io::Result<TcpStream> {
+    if carried == Carried::Tcp {
+        return TcpStream::connect_timeout(&server, PATIENCE);
+    }
+    let socket = socket2::Socket::new(Domain::for_address(server), Type::STREAM, Some(Protocol::MPTCP))?;
+    socket.connect_timeout(&server.into(), PATIENCE)?;
+    Ok(socket.into())
 }
 
 /// One client. An error is the client's to notice.
@@ -114,8 +146,13 @@ pub(crate) struct Download {
 
 impl Download {
     /// Connects from `place` and begins to read.
-    pub(crate) fn start(place: &Netns, server: SocketAddr, octets_a_second: u32) -> Result<Self> {
-        let mut socket = place.inside(|| TcpStream::connect_timeout(&server, PATIENCE))??;
+    pub(crate) fn start(
+        place: &Netns,
+        server: SocketAddr,
+        carried: Carried,
+        octets_a_second: u32,
+    ) -> Result<Self> {
+        let mut socket = place.inside(|| connect(server, carried))??;
         let seed = clock::unix_ms() | 1;
         let request = [&seed.to_be_bytes()[..], &octets_a_second.to_be_bytes()].concat();
         socket.write_all(&request)?;

@@ -1,10 +1,10 @@
-//! UDP echo, 50 packets a second from an unconnected socket: the source address follows the routes, as that of a
-//! QUIC or VPN client does.
+//! UDP echo, 50 packets a second. An unconnected socket's source address follows the routes, as that of many VPN
+//! clients; a connected one keeps the address that it began with, as that of a call.
 
 use std::{
-    collections::HashSet,
+    collections::{HashMap, HashSet},
     io::ErrorKind,
-    net::{Ipv4Addr, SocketAddr, UdpSocket},
+    net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
@@ -39,9 +39,22 @@ pub(crate) struct Echoed {
     pub(crate) reordered: u64,
 }
 
+/// Whether the socket keeps its source address.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Socket {
+    /// Unconnected.
+    Free,
+    /// Connected.
+    Connected,
+}
+
+/// Since when which address a client's packets come from, by the client's port.
+type Sources = Arc<Mutex<HashMap<u16, Vec<(Instant, IpAddr)>>>>;
+
 /// Sends back what comes.
 pub(crate) struct EchoServer {
     stop: Arc<AtomicBool>,
+    sources: Sources,
 }
 
 impl EchoServer {
@@ -51,16 +64,34 @@ impl EchoServer {
         socket.set_read_timeout(Some(WAKE))?;
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
+        let sources = Sources::default();
+        let noted = Arc::clone(&sources);
         thread::Builder::new().name("echo-server".into()).spawn(move || {
             let mut packet = [0; 2048];
             while !stopped.load(Ordering::Relaxed) {
                 if let Ok((length, from)) = socket.recv_from(&mut packet) {
+                    note(&noted, from);
                     // No way back at this moment is a lost packet, and counted by the client.
                     let _ = socket.send_to(packet.get(..length).unwrap_or_default(), from);
                 }
             }
         })?;
-        Ok(Self { stop })
+        Ok(Self { stop, sources })
+    }
+
+    /// When the packets of this client's port began to come from `address`, at or after `since`.
+    pub(super) fn came_from(&self, port: u16, address: IpAddr, since: Instant) -> Option<Instant> {
+        let sources = lock(&self.sources);
+        let since = sources.get(&port)?.iter().filter(|(at, from)| *from == address && *at >= since);
+        since.map(|(at, _)| *at).next()
+    }
+}
+
+fn note(sources: &Sources, from: SocketAddr) {
+    let mut sources = lock(sources);
+    let known = sources.entry(from.port()).or_default();
+    if known.last().is_none_or(|(_, last)| *last != from.ip()) {
+        known.push((clock::now(), from.ip()));
     }
 }
 
@@ -72,6 +103,7 @@ impl Drop for EchoServer {
 
 /// A running client.
 pub(crate) struct Echo {
+    port: u16,
     tally: Arc<Mutex<Tally>>,
     stop: Arc<AtomicBool>,
     sender: Option<JoinHandle<()>>,
@@ -80,8 +112,12 @@ pub(crate) struct Echo {
 
 impl Echo {
     /// Begins to send.
-    pub(crate) fn start(place: &Netns, server: SocketAddr) -> Result<Self> {
+    pub(crate) fn start(place: &Netns, server: SocketAddr, kind: Socket) -> Result<Self> {
         let socket = place.inside(|| UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)))??;
+        if kind == Socket::Connected {
+            socket.connect(server)?;
+        }
+        let port = socket.local_addr()?.port();
         socket.set_read_timeout(Some(WAKE))?;
         let tally = Arc::new(Mutex::new(Tally::new(clock::now())));
         let stop = Arc::new(AtomicBool::new(false));
@@ -89,7 +125,7 @@ impl Echo {
             let (socket, tally, stop) = (socket.try_clone()?, Arc::clone(&tally), Arc::clone(&stop));
             thread::Builder::new()
                 .name("echo-sender".into())
-                .spawn(move || send(&socket, server, &tally, &stop))?
+                .spawn(move || send(&socket, server, kind, &tally, &stop))?
         };
         let receiver = {
             let (tally, stop) = (Arc::clone(&tally), Arc::clone(&stop));
@@ -97,7 +133,17 @@ impl Echo {
                 .name("echo-receiver".into())
                 .spawn(move || receive(&socket, &tally, &stop))?
         };
-        Ok(Self { tally, stop, sender: Some(sender), receiver: Some(receiver) })
+        Ok(Self { port, tally, stop, sender: Some(sender), receiver: Some(receiver) })
+    }
+
+    /// Its port.
+    pub(crate) fn port(&self) -> u16 {
+        self.port
+    }
+
+    /// The longest silence since the last call, the one that still lasts among them.
+    pub(crate) fn gap(&self) -> Duration {
+        lock(&self.tally).gap(clock::now())
     }
 
     /// Stops sending, waits for the last echoes.
@@ -116,7 +162,7 @@ impl Drop for Echo {
     }
 }
 
-fn send(socket: &UdpSocket, server: SocketAddr, tally: &Mutex<Tally>, stop: &AtomicBool) {
+fn send(socket: &UdpSocket, server: SocketAddr, kind: Socket, tally: &Mutex<Tally>, stop: &AtomicBool) {
     let mut next = clock::now();
     for number in 0_u64.. {
         if stop.load(Ordering::Relaxed) {
@@ -126,7 +172,10 @@ fn send(socket: &UdpSocket, server: SocketAddr, tally: &Mutex<Tally>, stop: &Ato
         packet.resize(SIZE, 0);
         lock(tally).sent(number);
         // Refused by the kernel, for want of a route, is lost as well.
-        let _ = socket.send_to(&packet, server);
+        let _ = match kind {
+            Socket::Free => socket.send_to(&packet, server),
+            Socket::Connected => socket.send(&packet),
+        };
         next += EVERY;
         let now = clock::now();
         if now > next + WAKE {
@@ -171,6 +220,8 @@ struct Tally {
     reordered: u64,
     last: Instant,
     longest: Duration,
+    /// The longest since somebody asked.
+    window: Duration,
 }
 
 impl Tally {
@@ -182,6 +233,7 @@ impl Tally {
             reordered: 0,
             last: now,
             longest: Duration::ZERO,
+            window: Duration::ZERO,
         }
     }
 
@@ -195,12 +247,18 @@ impl Tally {
         if !self.open.remove(&number) {
             return;
         }
-        self.longest = self.longest.max(now.saturating_duration_since(self.last));
+        let silence = now.saturating_duration_since(self.last);
+        self.longest = self.longest.max(silence);
+        self.window = self.window.max(silence);
         self.last = now;
         if self.highest > Some(number) {
             self.reordered += 1;
         }
         self.highest = self.highest.max(Some(number));
+    }
+
+    fn gap(&mut self, now: Instant) -> Duration {
+        std::mem::take(&mut self.window).max(now.saturating_duration_since(self.last))
     }
 
     fn complete(&self) -> bool {
@@ -217,8 +275,8 @@ impl Tally {
     }
 }
 
-fn lock(tally: &Mutex<Tally>) -> MutexGuard<'_, Tally> {
-    tally.lock().unwrap_or_else(PoisonError::into_inner)
+fn lock<T>(shared: &Mutex<T>) -> MutexGuard<'_, T> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]
@@ -236,5 +294,7 @@ mod tests {
         }
         assert_eq!(tally.result(), Echoed { sent: 6, lost: 2, longest_gap_ms: 175, reordered: 1 });
         assert!(!tally.complete());
+        assert_eq!(tally.gap(at(910)), Duration::from_millis(175));
+        assert_eq!(tally.gap(at(910)), Duration::from_millis(700), "a silence that lasts counts");
     }
 }

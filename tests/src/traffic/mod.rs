@@ -4,6 +4,7 @@
 //! the agent asks whether the Internet is behind a link. Threads and `std` only; sockets are made inside network
 //! namespaces and stay there.
 
+mod dns;
 mod download;
 mod echo;
 mod pattern;
@@ -11,12 +12,16 @@ mod probe;
 #[cfg(test)]
 mod tests;
 
-use std::net::{Ipv4Addr, SocketAddr};
+use std::{
+    net::{IpAddr, Ipv4Addr, SocketAddr},
+    time::Instant,
+};
 
 use anyhow::Result;
 
-pub(crate) use download::{Download, DownloadServer, Downloaded};
-pub(crate) use echo::{Echo, EchoServer, Echoed};
+pub(crate) use dns::{Asked, Questions};
+pub(crate) use download::{Carried, Download, DownloadServer, Downloaded};
+pub(crate) use echo::{Echo, EchoServer, Echoed, Socket};
 pub(crate) use probe::ProbeServer;
 
 use crate::world::netns::Netns;
@@ -31,7 +36,7 @@ const PROBE_PORT: u16 = 80;
 /// The server in the Internet: echo, download, probe.
 pub(crate) struct Server {
     address: Ipv4Addr,
-    _echo: EchoServer,
+    echo: EchoServer,
     _download: DownloadServer,
     #[expect(dead_code, reason = "held for its life; switched by scenarios with a captive portal")]
     pub(crate) probe: ProbeServer,
@@ -43,19 +48,24 @@ impl Server {
         let at = |port| SocketAddr::from((address, port));
         Ok(Self {
             address,
-            _echo: EchoServer::start(place, at(ECHO_PORT))?,
+            echo: EchoServer::start(place, at(ECHO_PORT))?,
             _download: DownloadServer::start(place, at(DOWNLOAD_PORT))?,
             probe: ProbeServer::start(place, at(PROBE_PORT))?,
         })
     }
 
     /// Begins to send packets from `place`, 50 a second.
-    pub(crate) fn echo(&self, place: &Netns) -> Result<Echo> {
-        Echo::start(place, (self.address, ECHO_PORT).into())
+    pub(crate) fn echo(&self, place: &Netns, kind: Socket) -> Result<Echo> {
+        Echo::start(place, (self.address, ECHO_PORT).into(), kind)
+    }
+
+    /// When the packets of `echo` began to come from `address`, at or after `since`.
+    pub(crate) fn came_from(&self, echo: &Echo, address: IpAddr, since: Instant) -> Option<Instant> {
+        self.echo.came_from(echo.port(), address, since)
     }
 
     /// Begins a download to `place`, at this pace, that lasts until it is told to end.
-    pub(crate) fn download(&self, place: &Netns, octets_a_second: u32) -> Result<Download> {
-        Download::start(place, (self.address, DOWNLOAD_PORT).into(), octets_a_second)
+    pub(crate) fn download(&self, place: &Netns, carried: Carried, octets_a_second: u32) -> Result<Download> {
+        Download::start(place, (self.address, DOWNLOAD_PORT).into(), carried, octets_a_second)
     }
 }

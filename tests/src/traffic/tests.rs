@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use super::{Download, DownloadServer, Echo, EchoServer, ProbeServer};
+use super::{Carried, Download, DownloadServer, Echo, EchoServer, ProbeServer, Socket};
 use crate::{clock, world::netns::Netns};
 
 /// How long something is let run.
@@ -26,7 +26,7 @@ fn echoes_come_back_and_a_server_that_is_away_is_seen() {
     let place = Netns::here();
     let address = free_udp();
     let server = EchoServer::start(&place, address).unwrap();
-    let echo = Echo::start(&place, address).unwrap();
+    let echo = Echo::start(&place, address, Socket::Free).unwrap();
     clock::pause(SPAN);
     drop(server);
     clock::pause(SPAN);
@@ -43,7 +43,7 @@ fn a_download_lasts_until_it_is_told_to_end() {
     let place = Netns::here();
     let address = free_tcp();
     let _server = DownloadServer::start(&place, address).unwrap();
-    let download = Download::start(&place, address, 200_000).unwrap();
+    let download = Download::start(&place, address, Carried::Mptcp, 200_000).unwrap();
     clock::pause(SPAN);
     let result = download.finish().unwrap();
     // The first piece of 50 ms comes at once; all of the span's would be 100,000.
@@ -54,7 +54,8 @@ fn a_download_lasts_until_it_is_told_to_end() {
 #[test]
 fn a_connection_that_is_cut_is_not_intact() {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let download = Download::start(&Netns::here(), listener.local_addr().unwrap(), 1000).unwrap();
+    let download =
+        Download::start(&Netns::here(), listener.local_addr().unwrap(), Carried::Tcp, 1000).unwrap();
     let (mut server, _) = listener.accept().unwrap();
     server.write_all(b"something else").unwrap();
     drop(server);

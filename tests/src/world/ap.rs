@@ -27,6 +27,7 @@ pub(crate) fn load_radios() -> Result<()> {
 
 /// An access point on the air.
 pub(crate) struct AccessPoint {
+    place: Netns,
     /// Its radio.
     pub(crate) radio: Radio,
     /// Access point and authenticator.
@@ -87,9 +88,28 @@ impl AccessPoint {
             ],
         );
         dhcp.start()?;
-        let made = Self { radio, hostapd, _dhcp: Some(dhcp) };
+        let made = Self { place, radio, hostapd, _dhcp: Some(dhcp) };
         made.radio.heard_at(NEAR)?;
         Ok(made)
+    }
+
+    /// Says goodbye to a station.
+    pub(crate) fn deauthenticate(&self, station: &str) -> Result<()> {
+        control::command(&Path::new(CONTROL).join("wlan0"), &format!("DEAUTHENTICATE {station}"))
+    }
+
+    /// What goes to the Internet or comes from it is lost without a word; the access point stays on the air.
+    pub(crate) fn cut_uplink(&self, core: &Netns) -> Result<()> {
+        self.place.ip("route replace blackhole default")?;
+        core.ip("route replace blackhole 10.9.0.0/24")
+    }
+
+    /// The other way round.
+    pub(crate) fn mend_uplink(&self, core: &Netns) -> Result<()> {
+        self.place.ip("route del blackhole default")?;
+        self.place.ip(&format!("route replace default via {}", plan::AAA))?;
+        core.ip("route del blackhole 10.9.0.0/24")?;
+        core.ip(&format!("route replace 10.9.0.0/24 via {}", plan::AP_UPLINK))
     }
 
     /// Makes it forget whom it knows: the next login goes to the AAA again, and not by a cached key (PMKSA).
@@ -114,7 +134,7 @@ impl AccessPoint {
         );
         let hostapd = hostapd("hostapd-rogue", "wlan2", &place, &own_server, work, logs)?;
         radio.heard_at(NEAR)?;
-        Ok(Self { radio, hostapd, _dhcp: None })
+        Ok(Self { place, radio, hostapd, _dhcp: None })
     }
 }
 

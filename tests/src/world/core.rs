@@ -88,6 +88,18 @@ impl Core {
         })
     }
 
+    /// Gives keys of the policy other values, as an operator would: in the file, and a restart.
+    pub(crate) fn set_policy(&mut self, values: &[(&str, &str)]) -> Result<()> {
+        let path = self.data.join("portal-aaa.toml");
+        let mut settings = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        for (key, value) in values {
+            settings = set(&settings, key, value)?;
+        }
+        fs::write(&path, settings)?;
+        self.portal_aaa.stop()?;
+        self.serve()
+    }
+
     fn prepare(&self) -> Result<()> {
         let data = self.data.to_string_lossy().into_owned();
         let mut init = self.place.command(&self.program.to_string_lossy());

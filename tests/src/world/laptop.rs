@@ -75,6 +75,20 @@ impl Agent {
         self.daemon.start()
     }
 
+    /// Waits for an event of this name (`daemon/story.rs`), from what was last waited for on.
+    pub(crate) fn wait_event(&mut self, wanted: &str, limit: Duration) -> Result<()> {
+        let reached = clock::until(&format!("the agent's event {wanted}"), limit, || {
+            self.daemon.must_run()?;
+            let mut found = false;
+            for line in self.log.lines()? {
+                self.last = state_in(&line).unwrap_or(std::mem::take(&mut self.last));
+                found |= event_in(&line).as_deref() == Some(wanted);
+            }
+            Ok(found.then_some(()))
+        });
+        reached.with_context(|| format!("it is {}\n{}", self.last, tail(self.daemon.log(), 25)))
+    }
+
     /// Waits until the agent is in one of these states, by the changes that its log tells.
     pub(crate) fn wait_state(&mut self, wanted: &[&str], limit: Duration) -> Result<()> {
         let what = format!("the agent is {}", wanted.join(" or "));
@@ -89,6 +103,12 @@ impl Agent {
         });
         reached.with_context(|| format!("it is {}\n{}", self.last, tail(self.daemon.log(), 12)))
     }
+}
+
+/// The event that a line of the log tells.
+fn event_in(line: &str) -> Option<String> {
+    let event: Value = serde_json::from_str(line).ok()?;
+    event.get("event")?.as_str().map(str::to_owned)
 }
 
 /// The new state, where a line of the log tells one.

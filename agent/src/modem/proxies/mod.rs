@@ -4,6 +4,10 @@
 //! One file an interface. Properties are not read through proxies: `read` takes whole property maps, so that one
 //! snapshot is of one moment.
 
+mod sim;
 mod simple;
+mod time;
 
+pub(super) use sim::SimProxy;
 pub(super) use simple::SimpleProxy;
+pub(super) use time::TimeProxy;

@@ -26,7 +26,7 @@ use super::{
 };
 
 /// What the authenticator knows.
-pub(super) const SERVER_NAME: &str = "aaa.operator.example";
+pub(crate) const SERVER_NAME: &str = "aaa.operator.example";
 
 /// The set-up; everything it started ends with it.
 pub(super) struct Bench {
@@ -210,7 +210,7 @@ fn wait_until(mut condition: impl FnMut() -> bool) {
 }
 
 /// CA and server certificate of the authenticator; gives the CA's PEM.
-fn write_certificates(directory: &Path) -> String {
+pub(crate) fn write_certificates(directory: &Path) -> String {
     let ca_key = KeyPair::generate().unwrap();
     let mut ca = CertificateParams::new(Vec::new()).unwrap();
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);

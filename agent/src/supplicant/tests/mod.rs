@@ -4,7 +4,7 @@
 //! the virtual machine's suite. Needs root, wpa_supplicant, hostapd, iproute2 and util-linux; says so and passes
 //! where they are missing (`cargo lab test` installs them).
 
-mod bench;
+pub(crate) mod bench;
 mod faults;
 mod life;
 
@@ -18,7 +18,7 @@ use provisioning::{
 };
 
 /// A credential that fits; its CA is only a shape.
-pub(super) fn credential() -> Credential {
+pub(crate) fn credential() -> Credential {
     Credential {
         username: "token@operator.example".into(),
         password: Password::new("s3cret \"with quotes\"".into()),

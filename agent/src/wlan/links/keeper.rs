@@ -1,4 +1,5 @@
-//! Keeps the kernel's addresses, routes and rules what they should be: read, compare, send the difference.
+//! Keeps the kernel's addresses, routes, rules and MPTCP endpoints what they should be: read, compare, send the
+//! difference.
 
 use neli::consts::socket::NlFamily;
 use nix::errno::Errno;
@@ -6,8 +7,10 @@ use nix::errno::Errno;
 use super::{
     Link,
     change::{self, Change},
-    model::Address,
-    plan::Wanted,
+    ledger::{Ledger, Place},
+    model::Kernel,
+    mptcp::{Endpoint, Manager},
+    plan::{self, Wanted},
     rt,
 };
 use crate::wlan::netlink::{NetlinkError, Socket};
@@ -21,17 +24,33 @@ const ROUNDS: usize = 4;
 pub(super) struct Keeper {
     /// What should be there; [`Keeper::reconcile`] makes it so.
     pub(super) wanted: Wanted,
+    /// Whether MPTCP keeps the bearer for when nothing else delivers; none until somebody says so.
+    pub(super) cellular_backup: Option<bool>,
     /// For rtnetlink requests.
     pub(super) route: Socket,
-    /// Addresses that we set, for kernels before 5.18, which cannot keep the mark.
-    remembered: Vec<Address>,
+    /// What the kernel cannot mark.
+    pub(super) ledger: Ledger,
+    /// None where the kernel has no MPTCP.
+    mptcp: Option<Manager>,
+    /// As they were made last; none before that.
+    endpoints: Option<Vec<Endpoint>>,
 }
 
 impl Keeper {
     /// Nothing is wanted yet and nothing touched. Must be called inside a tokio runtime.
-    pub(super) fn new(metric: u32) -> Result<Self, NetlinkError> {
-        let wanted = Wanted { metric, ..Wanted::default() };
-        Ok(Self { wanted, route: Socket::requests(NlFamily::Route)?, remembered: Vec::new() })
+    pub(super) async fn new(metric: u32, ledger: Ledger) -> Result<Self, NetlinkError> {
+        let mptcp = Manager::open().await.unwrap_or_else(|error| {
+            tracing::warn!(%error, "MPTCP's path manager cannot be asked, connections by MPTCP stay on their link");
+            None
+        });
+        Ok(Self {
+            wanted: Wanted { metric, ..Wanted::default() },
+            cellular_backup: None,
+            route: Socket::requests(NlFamily::Route)?,
+            ledger,
+            mptcp,
+            endpoints: None,
+        })
     }
 
     /// Makes the kernel's state what is wanted. Fails with what went wrong about `link`; what goes wrong about the
@@ -39,12 +58,24 @@ impl Keeper {
     pub(super) async fn reconcile(&mut self, link: Link) -> Result<(), String> {
         let mut failed: Vec<(Option<Link>, String)> = Vec::new();
         for round in 0..ROUNDS {
-            let read = rt::read(&mut self.route, &self.remembered).await;
-            let found = read.map_err(|error| format!("read addresses, routes and rules: {error}"))?;
-            let mut changes = change::changes(&found, &self.wanted.kernel(&found), round == 0);
+            let read = rt::read(&mut self.route, &self.ledger.record().addresses).await;
+            let (found, marks) =
+                read.map_err(|error| format!("read addresses, routes and rules: {error}"))?;
+            // Another program may set the same address when ours has gone.
+            let there = |place: &Place| {
+                found.addresses.iter().any(|a| (a.interface, a.ip) == (place.interface, place.ip))
+            };
+            self.ledger.note(|record| record.addresses.retain(|place| !marks && there(place)));
+            let target = self.wanted.kernel(&found);
+            let mut changes = change::changes(&found, &target, round == 0);
             changes.retain(|change| !failed.iter().any(|(of, _)| *of == self.wanted.link_of(change)));
             if changes.is_empty() {
+                self.make_endpoints(&target, false).await;
                 return verdict(link, failed);
+            }
+            if round == 0 {
+                // Before the addresses: the other end is told that these subflows end (RFC 8684 §3.4.2, REMOVE_ADDR).
+                self.make_endpoints(&target, true).await;
             }
             for change in changes {
                 let of = self.wanted.link_of(&change);
@@ -66,23 +97,40 @@ impl Keeper {
         Err("another program keeps changing our addresses, routes or rules".to_owned())
     }
 
-    async fn send(&mut self, change: &Change) -> Result<(), NetlinkError> {
-        match rt::apply(&mut self.route, change).await {
-            Err(error) if change.adds() || !is_gone(&error) => Err(error),
-            _ => {
-                self.remember(change);
-                Ok(())
-            }
+    /// Makes the endpoints those of `target`, or first only takes away those that are not in it. Never a reason to fail an order:
+    /// connections by MPTCP then fare like others.
+    async fn make_endpoints(&mut self, target: &Kernel, only_fewer: bool) {
+        let Some(mptcp) = &mut self.mptcp else { return };
+        let mut wanted = plan::endpoints(target, self.cellular_backup);
+        if only_fewer {
+            wanted.retain(|endpoint| self.ledger.record().endpoints.contains(&endpoint.place));
+        }
+        if self.endpoints.as_ref() == Some(&wanted) {
+            return;
+        }
+        match mptcp.reconcile(&wanted, &mut self.ledger).await {
+            Ok(()) => self.endpoints = Some(wanted),
+            Err(error) => tracing::warn!(%error, "the MPTCP endpoints are not as they should be"),
         }
     }
 
-    fn remember(&mut self, change: &Change) {
-        if let Change::SetAddress(address) | Change::RemoveAddress(address) = change {
-            let same = |other: &Address| (other.interface, other.ip) == (address.interface, address.ip);
-            self.remembered.retain(|other| !same(other));
-        }
+    async fn send(&mut self, change: &Change) -> Result<(), NetlinkError> {
         if let Change::SetAddress(address) = change {
-            self.remembered.push(*address);
+            let place = Place { interface: address.interface, ip: address.ip };
+            self.ledger.note(|record| {
+                record.addresses.retain(|other| *other != place);
+                record.addresses.push(place);
+            });
+        }
+        match rt::apply(&mut self.route, change).await {
+            Err(error) if change.adds() || !is_gone(&error) => Err(error),
+            _ => {
+                if let Change::RemoveAddress(address) = change {
+                    let place = Place { interface: address.interface, ip: address.ip };
+                    self.ledger.note(|record| record.addresses.retain(|other| *other != place));
+                }
+                Ok(())
+            }
         }
     }
 }

@@ -5,15 +5,18 @@
 //! the main table points: no black hole, and no ARP request for the other link's gateway with the wrong sender.
 //! The main table has the one default route that new connections take, and the preferred link's connected route.
 //!
-//! Nothing of this is remembered on disk. What we put into the kernel carries our number, so each order reads what
-//! is there, compares, and sends the difference; a restart finds everything in place and changes nothing.
+//! Nothing of this is remembered on disk (`ledger` has the rest). What we put into the kernel carries our number, so
+//! each order reads what is there, compares, and sends the difference; a restart finds everything in place and changes
+//! nothing.
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use super::{
     Link,
     change::Change,
+    ledger::Place,
     model::{Address, Kernel, MAIN, Net, Route, Rule, Selector},
+    mptcp::Endpoint,
 };
 
 const LINKS: [Link; 2] = [Link::Cellular, Link::Wlan];
@@ -45,6 +48,8 @@ pub(crate) struct Way {
     pub(crate) gateway: Option<IpAddr>,
     /// Seconds.
     pub(crate) valid: Option<u32>,
+    /// The kernel has it from a router advertisement, or another program has set it: not ours to set or take away.
+    pub(crate) theirs: bool,
 }
 
 /// How a link is set up.
@@ -54,8 +59,10 @@ pub(crate) struct Plan {
     pub(crate) interface: u32,
     /// Such as `wwan0`.
     pub(crate) name: String,
-    /// At most one a family.
+    /// In the order in which they are preferred as the source of what has none.
     pub(crate) ways: Vec<Way>,
+    /// To be set for router advertisements to be asked for with it.
+    pub(crate) link_local: Option<Ipv6Addr>,
 }
 
 /// What is wanted of one link.
@@ -90,6 +97,8 @@ pub(crate) struct Wanted {
     pub(crate) preferred: Preferred,
     /// Of all our routes.
     pub(crate) metric: u32,
+    /// Of those in the main table where it must be less: beside a managing program's own default route.
+    pub(crate) main_metric: Option<u32>,
 }
 
 impl Wanted {
@@ -149,7 +158,7 @@ impl Wanted {
             {
                 let before = plan.ways.len();
                 plan.ways.retain(|way| way.ip.is_ipv4());
-                dropped |= plan.ways.len() < before;
+                dropped |= plan.ways.len() < before || plan.link_local.take().is_some();
             }
         }
         dropped
@@ -187,19 +196,31 @@ impl Wanted {
     }
 
     fn set_up(&self, link: Link, plan: &Plan, all: &mut Kernel) {
+        if let Some(ip) = plan.link_local {
+            let (interface, ip) = (plan.interface, ip.into());
+            all.addresses.push(Address { interface, ip, prefix: 64, valid: None, ours: true });
+        }
         all.routes.extend(self.routes(plan, table(link)));
         for way in &plan.ways {
             let Way { ip, prefix, valid, .. } = *way;
-            all.addresses.push(Address { interface: plan.interface, ip, prefix, valid, ours: true });
+            if !way.theirs {
+                all.addresses.push(Address { interface: plan.interface, ip, prefix, valid, ours: true });
+            }
             let bound = Selector::Bound { interface: plan.name.clone(), v6: ip.is_ipv6() };
             let rules = [Selector::From(ip), bound];
             let rules =
                 rules.map(|selector| Rule { selector, table: table(link), preference: preference(link) });
-            all.rules.extend(rules);
+            for rule in rules {
+                // Bound to the interface: once a family, however many addresses it has.
+                if !all.rules.contains(&rule) {
+                    all.rules.push(rule);
+                }
+            }
         }
     }
 
-    /// Connected routes first: the kernel must know the way to the gateway.
+    /// Connected routes first: the kernel must know the way to the gateway. One default route a family, by the first way that
+    /// can have one.
     fn routes(&self, plan: &Plan, table: u32) -> Vec<Route> {
         let route = |way: &Way, destination, gateway| Route {
             table,
@@ -207,12 +228,32 @@ impl Wanted {
             destination,
             gateway,
             interface: plan.interface,
-            source: Some(way.ip),
-            metric: self.metric,
+            // Of several addresses by router advertisement the kernel knows best: some are temporary (RFC 8981).
+            source: (!(way.theirs && way.ip.is_ipv6())).then_some(way.ip),
+            metric: if table == MAIN { self.main_metric.unwrap_or(self.metric) } else { self.metric },
         };
+        let mut all: Vec<Route> = Vec::new();
         let connected = plan.ways.iter().filter_map(|way| Some(route(way, Some(network(way)?), None)));
-        connected.chain(plan.ways.iter().map(|way| route(way, None, way.gateway))).collect()
+        for route in connected.chain(plan.ways.iter().map(|way| route(way, None, way.gateway))) {
+            let place = |there: &Route| (there.v6, there.destination) == (route.v6, route.destination);
+            if !all.iter().any(place) {
+                all.push(route);
+            }
+        }
+        all
     }
+}
+
+/// The MPTCP endpoints that go with these addresses: one for each that has a rule of its own, on its link's interface.
+pub(super) fn endpoints(kernel: &Kernel, cellular_backup: Option<bool>) -> Vec<Endpoint> {
+    let endpoint = |rule: &Rule| {
+        let Selector::From(ip) = rule.selector else { return None };
+        let own = |route: &&Route| route.table == rule.table && route.v6 == ip.is_ipv6();
+        let interface = kernel.routes.iter().find(own)?.interface;
+        let backup = if rule.table == table(Link::Cellular) { cellular_backup } else { Some(false) };
+        Some(Endpoint { place: Place { interface, ip }, backup })
+    };
+    kernel.rules.iter().filter_map(endpoint).collect()
 }
 
 /// What a former run left for this link. Rules whose table is empty stayed behind when their interface went: they go.

@@ -2,7 +2,10 @@
 
 use std::net::IpAddr;
 
-use linux_raw_sys::netlink::{IFA_F_NODAD, IFA_F_NOPREFIXROUTE, RTNH_F_ONLINK};
+use linux_raw_sys::netlink::{
+    IFA_F_DADFAILED, IFA_F_DEPRECATED, IFA_F_NODAD, IFA_F_NOPREFIXROUTE, IFA_F_PERMANENT, IFA_F_TENTATIVE,
+    RTNH_F_ONLINK,
+};
 use neli::{
     attr::Attribute,
     consts::{
@@ -22,7 +25,10 @@ use neli::{
 use super::{
     RTPROT_WIFI_OFFLOAD,
     change::Change,
+    ledger::Place,
     model::{Address, Kernel, MAIN, Net, Route, Rule, Selector},
+    neighbour,
+    plan::Way,
 };
 use crate::wlan::{
     netlink::{NetlinkError, Socket, build, frame},
@@ -34,6 +40,11 @@ use crate::wlan::{
 
 /// `IFA_PROTO` (Linux 5.18): who set an address. linux-raw-sys has it as an enumeration that neli does not know.
 const IFA_PROTO: u16 = linux_raw_sys::netlink::IFA_PROTO as u16;
+/// `RTM_GETNEIGH`, and a `struct ndmsg` that asks for IPv6's.
+const RTM_GETNEIGH: u16 = 30;
+const NEIGHBOURS_V6: [u8; 12] = [10, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+/// `RTPROT_RA`: the kernel's work after a router advertisement.
+const RTPROT_RA: u8 = 9;
 /// Lifetime of an address that is not leased.
 const FOR_EVER: u32 = u32::MAX;
 
@@ -42,6 +53,20 @@ pub(super) async fn interface(socket: &mut Socket, name: &str) -> Result<LinkInf
     let answer = socket.request(Rtm::Getlink.into(), NlmF::empty(), request::link(Some(name), 0)?).await?;
     let body = answer.first().ok_or(frame::Malformed::Payload)?;
     Ok(parse::link(body)?)
+}
+
+/// Packets that an interface has received and sent (`IFLA_STATS64`).
+pub(super) async fn packets(socket: &mut Socket, index: u32) -> Result<(u64, u64), NetlinkError> {
+    let answer = socket.request(Rtm::Getlink.into(), NlmF::empty(), request::link(None, index)?).await?;
+    let body = answer.first().ok_or(frame::Malformed::Payload)?;
+    let message: neli::rtnl::Ifinfomsg = frame::message(body)?;
+    let attributes = message.rtattrs().get_attr_handle();
+    let counters = attributes.get_attribute(Ifla::Stats64).ok_or(frame::Malformed::Payload)?;
+    // struct rtnl_link_stats64: rx_packets, tx_packets, …
+    let both = counters.payload().as_ref().first_chunk::<16>().map(|octets| octets.split_at(8));
+    let number = |octets: &[u8]| octets.try_into().map(u64::from_ne_bytes).unwrap_or(0);
+    let (received, sent) = both.ok_or(frame::Malformed::Payload)?;
+    Ok((number(received), number(sent)))
 }
 
 /// Puts an interface up or down, and sets the size of its packets.
@@ -65,11 +90,17 @@ pub(super) async fn set_interface(
     socket.request(Rtm::Newlink.into(), NlmF::empty(), message.build().map_err(build)?).await.map(|_| ())
 }
 
-/// Reads what is there. `remembered` are addresses of ours, for kernels that cannot keep the mark.
-pub(super) async fn read(socket: &mut Socket, remembered: &[Address]) -> Result<Kernel, NetlinkError> {
+/// Reads what is there, and whether this kernel was seen to keep our mark on addresses. `remembered` are addresses of
+/// ours for one that cannot.
+pub(super) async fn read(socket: &mut Socket, remembered: &[Place]) -> Result<(Kernel, bool), NetlinkError> {
     let mut kernel = Kernel::default();
     for body in socket.dump(Rtm::Getaddr.into(), address_message(None)?).await? {
-        kernel.addresses.extend(address(&body, remembered)?);
+        kernel.addresses.extend(address(&body)?);
+    }
+    let marks = kernel.addresses.iter().any(|address| address.ours);
+    for address in &mut kernel.addresses {
+        let place = Place { interface: address.interface, ip: address.ip };
+        address.ours |= !marks && remembered.contains(&place);
     }
     for body in socket.dump(Rtm::Getroute.into(), route_message(None)?).await? {
         kernel.routes.extend(route(&body)?);
@@ -77,25 +108,122 @@ pub(super) async fn read(socket: &mut Socket, remembered: &[Address]) -> Result<
     for body in socket.dump(Rtm::Getrule.into(), rule_message(None)?).await? {
         kernel.rules.extend(rule(&body)?);
     }
-    Ok(kernel)
+    Ok((kernel, marks))
 }
 
-/// Metric of another program's default route that new IPv4 connections take instead of ours, if there is one.
-pub(super) async fn rival(socket: &mut Socket, metric: u32) -> Result<Option<u32>, NetlinkError> {
-    let mut best = None;
-    for body in socket.dump(Rtm::Getroute.into(), route_message(None)?).await? {
-        let message: Rtmsg = frame::message(&body)?;
-        let default = *message.rtm_family() == RtAddrFamily::Inet
-            && *message.rtm_table() == RtTable::Main
-            && *message.rtm_dst_len() == 0
-            && *message.rtm_type() == Rtn::Unicast;
-        let attributes = message.rtattrs().get_attr_handle();
-        let theirs = attributes.get_attr_payload_as::<u32>(Rta::Priority).unwrap_or(0);
-        if default && theirs < metric {
-            best = best.into_iter().chain([theirs]).min();
+/// IPv4 addresses that another program has set on this interface, with its default route's next hop.
+pub(super) async fn foreign_v4(socket: &mut Socket, interface: u32) -> Result<Vec<Way>, NetlinkError> {
+    let rivals = rivals(socket).await?;
+    let mine = rivals.iter().find(|rival| !rival.v6 && rival.interface == Some(interface));
+    let gateway = mine.and_then(|rival| rival.gateway);
+    let (kernel, _) = read(socket, &[]).await?;
+    let set = kernel.addresses.into_iter().filter(|a| a.interface == interface && a.ip.is_ipv4() && !a.ours);
+    Ok(set.map(|a| Way { ip: a.ip, prefix: a.prefix, gateway, valid: None, theirs: true }).collect())
+}
+
+/// Usable addresses that the kernel made on this interface from router advertisements, without a gateway, and the router
+/// that sent them.
+pub(super) async fn advertised(
+    socket: &mut Socket,
+    interface: u32,
+) -> Result<(Vec<Way>, Option<IpAddr>), NetlinkError> {
+    let mut all = Vec::new();
+    for body in socket.dump(Rtm::Getaddr.into(), address_message(None)?).await? {
+        all.extend(global_v6(&body, interface)?);
+    }
+    if all.is_empty() {
+        return Ok((all, None));
+    }
+    let rivals = rivals(socket).await?;
+    let mine = rivals.iter().find(|rival| rival.v6 && rival.interface == Some(interface));
+    let mut gateway = mine.and_then(|rival| rival.gateway);
+    if gateway.is_none() {
+        for body in socket.dump(RTM_GETNEIGH, Buffer::from(NEIGHBOURS_V6.as_slice())).await? {
+            let router = neighbour::read(&body)?.filter(|n| n.router && n.interface == interface);
+            gateway = gateway.or(router.map(|router| router.ip));
         }
     }
-    Ok(best)
+    Ok((all, gateway))
+}
+
+/// Takes away the default route that the kernel made from an advertisement before it was told not to.
+pub(super) async fn drop_advertised(socket: &mut Socket, interface: u32) -> Result<(), NetlinkError> {
+    for rival in rivals(socket).await? {
+        if rival.advertised && rival.interface == Some(interface) {
+            let Rival { v6, gateway, metric, .. } = rival;
+            let route =
+                Route { table: MAIN, v6, destination: None, gateway, interface, source: None, metric };
+            let message = route_message_by(Some(&route), RTPROT_RA)?;
+            socket.request(Rtm::Delroute.into(), NlmF::empty(), message).await?;
+        }
+    }
+    Ok(())
+}
+
+fn global_v6(body: &[u8], interface: u32) -> Result<Option<Way>, NetlinkError> {
+    let message: Ifaddrmsg = frame::message(body)?;
+    let attributes = message.rtattrs().get_attr_handle();
+    let flags =
+        attributes.get_attribute(Ifa::Flags).and_then(|a| a.get_payload_as::<u32>().ok()).unwrap_or(0);
+    let unusable = IFA_F_TENTATIVE | IFA_F_DADFAILED | IFA_F_DEPRECATED;
+    let Some(IpAddr::V6(ip)) = ip(&attributes, Ifa::Local).or_else(|| ip(&attributes, Ifa::Address)) else {
+        return Ok(None);
+    };
+    let ours = address(body)?.is_some_and(|address| address.ours);
+    let good = *message.ifa_index() == interface
+        // Not set by hand or by another program for ever.
+        && flags & IFA_F_PERMANENT == 0
+        && flags & unusable == 0
+        && !ip.is_unicast_link_local()
+        && !ours;
+    let prefix = *message.ifa_prefixlen();
+    Ok(good.then_some(Way { ip: ip.into(), prefix, gateway: None, valid: None, theirs: true }))
+}
+
+/// Default routes of the main table that are not ours.
+pub(super) async fn rivals(socket: &mut Socket) -> Result<Vec<Rival>, NetlinkError> {
+    let mut all = Vec::new();
+    for body in socket.dump(Rtm::Getroute.into(), route_message(None)?).await? {
+        all.extend(rival(&body)?);
+    }
+    Ok(all)
+}
+
+/// Another program's default route, or the kernel's own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rival {
+    /// Kernel's index; several next hops have none here.
+    pub(super) interface: Option<u32>,
+    /// IPv6.
+    pub(super) v6: bool,
+    /// Next hop.
+    pub(super) gateway: Option<IpAddr>,
+    /// Less is better.
+    pub(super) metric: u32,
+    /// Made by the kernel from a router advertisement.
+    pub(super) advertised: bool,
+}
+
+fn rival(body: &[u8]) -> Result<Option<Rival>, NetlinkError> {
+    let message: Rtmsg = frame::message(body)?;
+    let v6 = *message.rtm_family() == RtAddrFamily::Inet6;
+    let default = (v6 || *message.rtm_family() == RtAddrFamily::Inet)
+        && *message.rtm_table() == RtTable::Main
+        && *message.rtm_dst_len() == 0
+        && *message.rtm_type() == Rtn::Unicast;
+    let protocol = u8::from(*message.rtm_protocol());
+    if !default || protocol == RTPROT_WIFI_OFFLOAD {
+        return Ok(None);
+    }
+    let attributes = message.rtattrs().get_attr_handle();
+    let number = |kind| attributes.get_attribute(kind).and_then(|a| a.get_payload_as::<u32>().ok());
+    Ok(Some(Rival {
+        interface: number(Rta::Oif),
+        v6,
+        gateway: ip(&attributes, Rta::Gateway),
+        metric: number(Rta::Priority).unwrap_or(0),
+        advertised: protocol == RTPROT_RA,
+    }))
 }
 
 /// Sends one change and waits for the kernel's word.
@@ -134,9 +262,12 @@ fn address_message(address: Option<&Address>) -> Result<Ifaddrmsg, NetlinkError>
     if let Some(address) = address {
         attributes.push(attribute(Ifa::Local, octets(address.ip))?);
         attributes.push(attribute(Ifa::Address, octets(address.ip))?);
-        // The connected route is ours to place: the kernel would put it into the main table at once. And nothing
-        // else has this address on a bearer, or DHCP has given it: IPv6 need not wait a second to find out.
-        attributes.push(attribute(Ifa::Flags, IFA_F_NOPREFIXROUTE | IFA_F_NODAD)?);
+        // The connected route is ours to place: the kernel would put it into the main table at once; a link-local
+        // one is the way to every router and stays the kernel's. And nothing else has this address on a bearer, or
+        // DHCP has given it: IPv6 need not wait a second to find out.
+        let link_local = matches!(address.ip, IpAddr::V6(ip) if ip.is_unicast_link_local());
+        let route = if link_local { 0 } else { IFA_F_NOPREFIXROUTE };
+        attributes.push(attribute(Ifa::Flags, route | IFA_F_NODAD)?);
         attributes.push(attribute(Ifa::from(IFA_PROTO), RTPROT_WIFI_OFFLOAD)?);
         let valid = address.valid.unwrap_or(FOR_EVER);
         // struct ifa_cacheinfo: preferred, valid, created, updated
@@ -153,7 +284,7 @@ fn address_message(address: Option<&Address>) -> Result<Ifaddrmsg, NetlinkError>
         .map_err(build)
 }
 
-fn address(body: &[u8], remembered: &[Address]) -> Result<Option<Address>, NetlinkError> {
+fn address(body: &[u8]) -> Result<Option<Address>, NetlinkError> {
     let message: Ifaddrmsg = frame::message(body)?;
     let attributes = message.rtattrs().get_attr_handle();
     // On a point-to-point link IFA_ADDRESS is the other end; IPv6 has IFA_LOCAL only there.
@@ -162,13 +293,15 @@ fn address(body: &[u8], remembered: &[Address]) -> Result<Option<Address>, Netli
     };
     let (interface, prefix) = (*message.ifa_index(), *message.ifa_prefixlen());
     let marked = attributes.get_attribute(Ifa::from(IFA_PROTO)).and_then(|a| a.get_payload_as().ok());
-    let known =
-        remembered.iter().any(|ours| (ours.interface, ours.ip, ours.prefix) == (interface, ip, prefix));
-    let ours = marked == Some(RTPROT_WIFI_OFFLOAD) || known;
+    let ours = marked == Some(RTPROT_WIFI_OFFLOAD);
     Ok(Some(Address { interface, ip, prefix, valid: None, ours }))
 }
 
 fn route_message(route: Option<&Route>) -> Result<Rtmsg, NetlinkError> {
+    route_message_by(route, RTPROT_WIFI_OFFLOAD)
+}
+
+fn route_message_by(route: Option<&Route>, protocol: u8) -> Result<Rtmsg, NetlinkError> {
     let mut attributes = RtBuffer::new();
     let mut flags = RtmF::empty();
     if let Some(route) = route {
@@ -198,7 +331,7 @@ fn route_message(route: Option<&Route>) -> Result<Rtmsg, NetlinkError> {
         .rtm_tos(0)
         // The number has 32 bits and stands in RTA_TABLE.
         .rtm_table(RtTable::Unspec)
-        .rtm_protocol(Rtprot::from(RTPROT_WIFI_OFFLOAD))
+        .rtm_protocol(Rtprot::from(protocol))
         .rtm_scope(scope)
         .rtm_type(Rtn::Unicast)
         .rtm_flags(flags)

@@ -1,32 +1,40 @@
-//! The links' task: orders in, netlink messages out, leases and the drain's clock between. Decides nothing that
-//! `plan` and `change` could.
+//! The links' task: orders in, netlink messages out, leases, the kernel's events and the clock between. Decides nothing
+//! that `plan` and `change` could. What one order does to a link is in `setup`.
 
 use std::{net::IpAddr, time::Duration};
 
+use linux_raw_sys::netlink::rtnetlink_groups::{RTNLGRP_IPV6_IFADDR, RTNLGRP_NEIGH};
+use neli::consts::{rtnl::Rtm, socket::NlFamily};
 use tokio::{
     sync::{mpsc, oneshot},
     time::{Instant, sleep_until},
 };
 
 use super::{
-    Command, Event, Lease, Link, Settings, drain,
+    Command, Event, Link, Settings, drain,
     keeper::Keeper,
-    plan::{Plan, Preferred, Slot, Way},
-    resolver::{Outcome, Resolver},
+    ledger::Ledger,
+    neighbour::{self, Neighbour},
+    plan::{Plan, Preferred, Slot},
+    resolved::Resolved,
+    resolver::Resolver,
     rt,
+    setup::Setup,
+    suspect::{Sample, Watch},
 };
-use crate::{
-    modem::{Bearer, Ipv4Config, Ipv6Config},
-    wlan::{
-        dhcp::{self, Client, News, Nic, Tag},
-        nl80211::parse::LinkInfo,
-    },
+use crate::wlan::{
+    dhcp::{News, Tag},
+    netlink::{NetlinkError, Socket, frame},
 };
 
 /// How often connections are counted while somebody waits for them to end.
 const DRAIN_EVERY: Duration = Duration::from_secs(1);
 /// DHCP clients' news that wait for the task.
 const NEWS: usize = 8;
+/// Neighbours, and addresses by router advertisement.
+const GROUPS: [u32; 2] = [RTNLGRP_NEIGH as u32, RTNLGRP_IPV6_IFADDR as u32];
+/// `RTM_NEWNEIGH`.
+const NEW_NEIGHBOUR: u16 = 28;
 
 /// What the handle sends.
 #[derive(Debug)]
@@ -39,8 +47,12 @@ pub(super) enum Order {
 
 /// Runs until the handle is dropped or asks for the end.
 pub(super) async fn run(settings: Settings, mut orders: mpsc::Receiver<Order>, events: mpsc::Sender<Event>) {
-    let keeper = match Keeper::new(settings.metric) {
-        Ok(keeper) => keeper,
+    let opened = async {
+        let keeper = Keeper::new(settings.metric, Ledger::open(settings.state)).await?;
+        Ok::<_, NetlinkError>((keeper, Socket::events(NlFamily::Route, &GROUPS)?))
+    };
+    let (keeper, mut monitor) = match opened.await {
+        Ok(opened) => opened,
         Err(error) => {
             let text = format!("open rtnetlink: {error}");
             let _ = events.send(Event::Failed { link: Link::Cellular, text }).await;
@@ -51,6 +63,7 @@ pub(super) async fn run(settings: Settings, mut orders: mpsc::Receiver<Order>, e
     let mut task = Task {
         keeper,
         resolver: settings.resolv_conf.map(Resolver::new),
+        resolved: Resolved::new(settings.bus),
         events,
         tell_news,
         clients: 0,
@@ -58,9 +71,14 @@ pub(super) async fn run(settings: Settings, mut orders: mpsc::Receiver<Order>, e
         wlan: Setup::default(),
         watched: Vec::new(),
         next_count: None,
+        suspicion: None,
+        leftovers_go: Some(Instant::now() + settings.keep_leftovers),
     };
     if let Err(text) = task.keeper.reconcile(Link::Cellular).await {
         tracing::warn!(text, "what a former run left could not be tidied");
+    }
+    if settings.keep_leftovers.is_zero() {
+        task.drop_leftovers().await;
     }
     loop {
         tokio::select! {
@@ -74,33 +92,38 @@ pub(super) async fn run(settings: Settings, mut orders: mpsc::Receiver<Order>, e
                 None => return,
             },
             Some((tag, news)) = news.recv() => task.leased(tag, news).await,
+            datagram = monitor.next() => match datagram {
+                Ok(datagram) => task.notices(&datagram).await,
+                Err(NetlinkError::Lost) => task.learn_all().await,
+                Err(error) => {
+                    tracing::error!(%error, "the kernel's events are not heard any more");
+                    return;
+                }
+            },
             () = at(task.next_count) => task.count().await,
+            () = at(task.suspicion.as_ref().and_then(|(_, watch)| watch.next_look())) => task.look().await,
+            () = at(task.leftovers_go) => task.drop_leftovers().await,
+            () = at(task.next_deadline()) => task.check_deadlines().await,
         }
     }
 }
 
-/// What is remembered of one link beside its plan.
-#[derive(Debug, Default)]
-struct Setup {
-    client: Option<Client>,
-    /// Who asks for the lease, and the rest of a bearer whose IPv4 comes by DHCP.
-    nic: Option<(LinkInfo, Vec<Way>)>,
-    lease: Option<Lease>,
-    dns: Vec<IpAddr>,
-    /// The interface as it was before us: index, up, MTU; what we changed only.
-    before: Option<(u32, Option<bool>, Option<u32>)>,
-}
-
-struct Task {
-    keeper: Keeper,
-    resolver: Option<Resolver>,
-    events: mpsc::Sender<Event>,
-    tell_news: mpsc::Sender<(Tag, News)>,
-    clients: u64,
-    cellular: Setup,
-    wlan: Setup,
+/// Everything that lives as long as the task.
+pub(super) struct Task {
+    pub(super) keeper: Keeper,
+    pub(super) resolver: Option<Resolver>,
+    pub(super) resolved: Resolved,
+    pub(super) events: mpsc::Sender<Event>,
+    pub(super) tell_news: mpsc::Sender<(Tag, News)>,
+    pub(super) clients: u64,
+    pub(super) cellular: Setup,
+    pub(super) wlan: Setup,
     watched: Vec<Link>,
     next_count: Option<Instant>,
+    /// On the preferred link.
+    suspicion: Option<(Link, Watch)>,
+    /// When what a former run left, and nobody has asked for since, is taken away.
+    leftovers_go: Option<Instant>,
 }
 
 impl Task {
@@ -109,12 +132,13 @@ impl Task {
             Command::ConfigureCellular(bearer) => (Link::Cellular, self.configure(&bearer).await),
             Command::ReleaseCellular => (Link::Cellular, self.release(Link::Cellular).await),
             Command::AcquireWlan { interface } => {
-                (Link::Wlan, self.acquire(Link::Wlan, &interface, vec![]).await)
+                (Link::Wlan, self.acquire(Link::Wlan, &interface, vec![], None).await)
             }
-            Command::AdoptWlan { interface, .. } => {
-                (Link::Wlan, Err(format!("{interface} cannot be adopted")))
+            Command::AdoptWlan { interface, lease } => (Link::Wlan, self.adopt_wlan(&interface, lease).await),
+            Command::CellularBackup(backup) => {
+                self.keeper.cellular_backup = Some(backup);
+                (Link::Cellular, self.keeper.reconcile(Link::Cellular).await)
             }
-            Command::CellularBackup(_) => return,
             Command::ReleaseWlan => (Link::Wlan, self.release(Link::Wlan).await),
             Command::Prefer(link) => (link, self.prefer(link).await),
             Command::WatchDrain(link) => {
@@ -130,144 +154,77 @@ impl Task {
         }
     }
 
-    async fn configure(&mut self, bearer: &Bearer) -> Result<(), String> {
-        self.setup_mut(Link::Cellular).dns.clear();
-        let mut ways = Vec::new();
-        let mut dns = Vec::new();
-        if let Some(Ipv4Config::Static { address, prefix, gateway, dns: servers }) = &bearer.ipv4 {
-            let (ip, gateway) = ((*address).into(), gateway.map(IpAddr::from));
-            ways.push(Way { ip, prefix: (*prefix).min(32), gateway, valid: None });
-            dns.extend(servers.iter().copied().map(IpAddr::from));
-        }
-        // Addresses by router advertisement are the kernel's own work, and so are their routes.
-        if let Some(Ipv6Config::Static { address, prefix, gateway, dns: servers }) = &bearer.ipv6 {
-            let (ip, gateway) = ((*address).into(), gateway.map(IpAddr::from));
-            ways.push(Way { ip, prefix: (*prefix).min(128), gateway, valid: None });
-            dns.extend(servers.iter().copied().map(IpAddr::from));
-        }
-        self.setup_mut(Link::Cellular).dns = dns;
-        if bearer.ipv4 == Some(Ipv4Config::Dhcp) {
-            return self.acquire(Link::Cellular, &bearer.interface, ways).await;
-        }
-        if ways.is_empty() {
-            return Err(format!("the bearer on {} has no address", bearer.interface));
-        }
-        self.setup_mut(Link::Cellular).client = None;
-        let nic = self.bring_up(Link::Cellular, &bearer.interface, bearer.mtu).await?;
-        self.set(Link::Cellular, &nic, ways).await?;
-        let dns = self.setup_mut(Link::Cellular).dns.clone();
-        self.tell(Event::CellularReady { dns }).await;
-        Ok(())
-    }
-
-    /// Starts DHCP; the rest comes with the lease.
-    async fn acquire(&mut self, link: Link, interface: &str, others: Vec<Way>) -> Result<(), String> {
-        let nic = self.bring_up(link, interface, None).await?;
-        let mac = nic.current.ok_or_else(|| format!("{interface} has no MAC address for DHCP"))?;
-        self.clients = self.clients.wrapping_add(1);
-        let tag = Tag { link, number: self.clients };
-        let asked = Nic { name: nic.name.clone(), index: nic.index, mac };
-        let client = dhcp::start(&asked, tag, self.tell_news.clone());
-        let setup = self.setup_mut(link);
-        setup.client = Some(client);
-        setup.nic = Some((nic, others));
-        setup.lease = None;
-        Ok(())
-    }
-
-    async fn leased(&mut self, tag: Tag, news: News) {
-        let link = tag.link;
-        if self.setup_mut(link).client.as_ref().is_none_or(|client| client.tag != tag) {
-            return;
-        }
-        let done = match news {
-            News::Bound { lease, seconds } => self.bound(link, lease, seconds).await,
-            News::Lost(text) => Err(text),
-        };
-        let Err(text) = done else { return };
-        // RFC 2131 §4.4.5: without a lease the client "MUST immediately stop any other network processing".
-        self.setup_mut(link).client = None;
-        if let Err(error) = self.release(link).await {
-            tracing::warn!(error, ?link, "the lost lease's address could not be taken away");
-        }
-        self.tell(match link {
-            Link::Wlan => Event::NoLease(text),
-            Link::Cellular => Event::Failed { link, text },
-        })
-        .await;
-    }
-
-    async fn bound(&mut self, link: Link, lease: Lease, seconds: u32) -> Result<(), String> {
-        let Some((nic, others)) = self.setup_mut(link).nic.clone() else { return Ok(()) };
-        let news = self.setup_mut(link).lease.as_ref() != Some(&lease);
-        if news {
-            self.limit_mtu(link, &nic, lease.mtu).await;
-        }
-        let gateway = lease.router.map(IpAddr::from);
-        let mut ways =
-            vec![Way { ip: lease.address.into(), prefix: lease.prefix, gateway, valid: Some(seconds) }];
-        ways.extend(others);
-        let setup = self.setup_mut(link);
-        setup.lease = Some(lease.clone());
-        setup.dns = lease.servers();
-        self.set(link, &nic, ways).await?;
-        if news {
-            self.tell(match link {
-                Link::Cellular => Event::CellularReady { dns: lease.servers() },
-                Link::Wlan => Event::WlanReady(lease),
-            })
-            .await;
-        }
-        Ok(())
-    }
-
-    async fn set(&mut self, link: Link, nic: &LinkInfo, ways: Vec<Way>) -> Result<(), String> {
-        let plan = Plan { interface: nic.index, name: nic.name.clone(), ways };
-        *self.keeper.wanted.slot_mut(link) = Slot::Set(plan);
-        self.keeper.reconcile(link).await?;
-        if self.keeper.wanted.preferred == Preferred::Link(link) {
-            self.name_servers();
-        }
-        Ok(())
-    }
-
-    async fn prefer(&mut self, link: Link) -> Result<(), String> {
-        if self.keeper.wanted.plan(link).is_none() {
-            return Err("cannot be preferred: it has no address".to_owned());
-        }
-        let before = std::mem::replace(&mut self.keeper.wanted.preferred, Preferred::Link(link));
-        if let Err(text) = self.keeper.reconcile(link).await {
-            // No later order may move the route by the way.
-            self.keeper.wanted.preferred = before;
-            return Err(text);
-        }
-        self.name_servers();
-        if let Ok(Some(metric)) = rt::rival(&mut self.keeper.route, self.keeper.wanted.metric).await {
-            tracing::warn!(metric, "another program's default route is preferred to ours");
-        }
-        self.tell(Event::Moved(link)).await;
-        Ok(())
-    }
-
-    async fn release(&mut self, link: Link) -> Result<(), String> {
-        let setup = std::mem::take(self.setup_mut(link));
-        if let Some(client) = setup.client {
-            client.release().await;
-        }
+    /// Nobody counts for a link that is gone.
+    pub(super) fn forget_drain(&mut self, link: Link) {
         self.watched.retain(|watched| *watched != link);
-        let preferred = self.keeper.wanted.preferred == Preferred::Link(link);
-        self.keeper.wanted.release(link);
-        if preferred {
-            self.name_servers();
+    }
+
+    async fn notices(&mut self, datagram: &[u8]) {
+        let mut learn = false;
+        for frame in frame::frames(datagram).map_while(Result::ok) {
+            if frame.kind == NEW_NEIGHBOUR {
+                let Ok(Some(neighbour)) = neighbour::read(frame.body) else { continue };
+                learn |= neighbour.router;
+                self.gateway(neighbour).await;
+            } else {
+                learn |= [Rtm::Newaddr, Rtm::Deladdr].map(u16::from).contains(&frame.kind);
+            }
         }
-        let done = self.keeper.reconcile(link).await;
-        if let Some((index, up, mtu)) = setup.before
-            && let Err(error) = rt::set_interface(&mut self.keeper.route, index, up, mtu).await
-        {
-            // Mostly because it is gone.
-            tracing::debug!(%error, index, "the interface is not put back as it was");
+        if learn {
+            self.learn_all().await;
         }
-        done
+    }
+
+    /// Watches this link from now on, or none.
+    pub(super) fn watch(&mut self, link: Option<Link>) {
+        if self.suspicion.as_ref().map(|(link, _)| *link) != link {
+            self.suspicion = link.map(|link| (link, Watch::new(Instant::now())));
+        }
+    }
+
+    async fn gateway(&mut self, neighbour: Neighbour) {
+        let Some((link, watch)) = &mut self.suspicion else { return };
+        let Some(plan) = self.keeper.wanted.plan(*link) else { return };
+        let gateway = plan.ways.iter().any(|way| way.gateway == Some(neighbour.ip));
+        if gateway && plan.interface == neighbour.interface && watch.gateway(Instant::now(), neighbour) {
+            let link = *link;
+            self.tell(Event::Suspect(link)).await;
+        }
+    }
+
+    async fn look(&mut self) {
+        let Some((link, watch)) = &mut self.suspicion else { return };
+        let link = *link;
+        let sample = match self.keeper.wanted.plan(link) {
+            Some(plan) => sample(&mut self.keeper.route, plan).await,
+            None => Err(NetlinkError::from(frame::Malformed::Payload)),
+        };
+        match sample {
+            Ok(sample) if watch.look(Instant::now(), sample) => self.tell(Event::Suspect(link)).await,
+            Ok(_) => {}
+            // Mostly because the interface has gone, which others tell.
+            Err(error) => {
+                tracing::debug!(%error, ?link, "the link's traffic is not looked at any more");
+                self.suspicion = None;
+            }
+        }
+    }
+
+    /// A restart breaks no connection: the former run's set-up stays until there is an order about its link. What nobody wants within
+    /// the grace goes.
+    async fn drop_leftovers(&mut self) {
+        self.leftovers_go = None;
+        for link in [Link::Wlan, Link::Cellular] {
+            if *self.keeper.wanted.slot(link) == Slot::AsFound
+                && let Err(error) = self.release(link).await
+            {
+                tracing::warn!(error, ?link, "not everything of a former run could be taken away");
+            }
+        }
+        if self.keeper.wanted.preferred == Preferred::AsFound {
+            self.keeper.wanted.preferred = Preferred::Nobody;
+            self.settle().await;
+        }
     }
 
     async fn clean_up(&mut self) {
@@ -277,56 +234,14 @@ impl Task {
             }
         }
         self.keeper.wanted.preferred = Preferred::Nobody;
+        self.settle().await;
+    }
+
+    async fn settle(&mut self) {
         if let Err(error) = self.keeper.reconcile(Link::Cellular).await {
             tracing::warn!(error, "not everything could be taken away");
         }
-        self.name_servers();
-    }
-
-    /// Finds the interface, and puts it up with this MTU where it is not.
-    async fn bring_up(&mut self, link: Link, name: &str, mtu: Option<u32>) -> Result<LinkInfo, String> {
-        let nic = rt::interface(&mut self.keeper.route, name)
-            .await
-            .map_err(|error| format!("find {name}: {error}"))?;
-        if !nic.up {
-            let up = rt::set_interface(&mut self.keeper.route, nic.index, Some(true), None).await;
-            up.map_err(|error| format!("set {name} up: {error}"))?;
-        }
-        let setup = self.setup_mut(link);
-        let (_, up, old_mtu) =
-            setup.before.filter(|(index, ..)| *index == nic.index).unwrap_or((nic.index, None, None));
-        setup.before = Some((nic.index, if nic.up { up } else { Some(false) }, old_mtu));
-        self.limit_mtu(link, &nic, mtu).await;
-        Ok(nic)
-    }
-
-    /// A wrong MTU costs fragments and is no reason to stay without the link.
-    async fn limit_mtu(&mut self, link: Link, nic: &LinkInfo, mtu: Option<u32>) {
-        let Some(mtu) = mtu.filter(|mtu| nic.mtu != Some(*mtu)) else { return };
-        match rt::set_interface(&mut self.keeper.route, nic.index, None, Some(mtu)).await {
-            Ok(()) => {
-                if let Some((_, _, before)) = &mut self.setup_mut(link).before {
-                    *before = before.or(nic.mtu);
-                }
-            }
-            Err(error) => tracing::warn!(%error, mtu, interface = nic.name, "the link's MTU is not taken"),
-        }
-    }
-
-    /// Names the preferred link's servers, or puts the former file back. Never a reason not to move.
-    fn name_servers(&self) {
-        let Some(resolver) = &self.resolver else { return };
-        let done = match self.keeper.wanted.preferred {
-            Preferred::Link(link) => resolver.set(&self.setup(link).dns),
-            Preferred::Nobody | Preferred::AsFound => resolver.restore(),
-        };
-        match done {
-            Ok(Outcome::Done) => {}
-            Ok(Outcome::LeftAlone(target)) => {
-                tracing::info!(target = %target.display(), "another program looks after the name servers");
-            }
-            Err(error) => tracing::warn!(%error, "the name servers are not written"),
-        }
+        self.name_servers().await;
     }
 
     /// Tells which of the watched links no connection uses any more.
@@ -346,24 +261,31 @@ impl Task {
         self.watched = still;
     }
 
-    fn setup(&self, link: Link) -> &Setup {
+    pub(super) fn setup(&self, link: Link) -> &Setup {
         match link {
             Link::Cellular => &self.cellular,
             Link::Wlan => &self.wlan,
         }
     }
 
-    fn setup_mut(&mut self, link: Link) -> &mut Setup {
+    pub(super) fn setup_mut(&mut self, link: Link) -> &mut Setup {
         match link {
             Link::Cellular => &mut self.cellular,
             Link::Wlan => &mut self.wlan,
         }
     }
 
-    async fn tell(&self, event: Event) {
+    pub(super) async fn tell(&self, event: Event) {
         // The daemon ends when the other end is dropped.
         let _ = self.events.send(event).await;
     }
+}
+
+async fn sample(route: &mut Socket, plan: &Plan) -> Result<Sample, NetlinkError> {
+    let (received, sent) = rt::packets(route, plan.interface).await?;
+    let sources: Vec<IpAddr> = plan.ways.iter().map(|way| way.ip).collect();
+    let drain::Progress { stalled, heard, open } = drain::progress(&sources).await?;
+    Ok(Sample { sent, received, stalled, heard, open })
 }
 
 async fn at(instant: Option<Instant>) {

@@ -13,6 +13,7 @@ use neli::consts::{
 };
 use neli::rtnl::Ifinfomsg;
 use nix::errno::Errno;
+use provisioning::identity::Mac;
 use tokio::{
     sync::mpsc,
     time::{Instant, sleep, sleep_until},
@@ -22,13 +23,15 @@ use super::{
     channels,
     parse::{self, Family},
     request,
-    track::{Step, Thresholds, Tracker},
+    track::{Cqm, Step, Thresholds, Tracker},
 };
 use crate::wlan::{
     Bss, Command, Event, Interface,
     netlink::{NetlinkError, Socket, frame},
 };
 
+/// `NL80211_GENL_NAME`.
+const FAMILY: &str = "nl80211";
 /// Multicast groups that are listened to: scans; CQM and the end of associations; interfaces.
 const GROUPS: [&str; 3] = ["scan", "mlme", "config"];
 /// A scan of all channels in software takes 4 s, beside traffic 13 s.
@@ -150,8 +153,8 @@ impl<'a> Task<'a> {
 
     async fn obey(&mut self, command: Command) -> Result<(), NetlinkError> {
         match command {
-            Command::Scan { ssids, frequencies: _ } => self.scan(&ssids).await,
-            Command::SetMac(_) => Ok(()),
+            Command::Scan { ssids, frequencies } => self.scan(&ssids, &frequencies).await,
+            Command::SetMac(mac) => self.set_mac(mac).await,
             Command::Watch { leave_dbm, hysteresis_db } => {
                 self.memory.tracker.watch(Thresholds { leave_dbm, hysteresis_db });
                 self.resume_watch().await
@@ -160,7 +163,9 @@ impl<'a> Task<'a> {
                 if self.memory.tracker.watched().is_some() {
                     self.memory.tracker.unwatch();
                     self.next_reading = None;
-                    self.set_cqm(Thresholds { leave_dbm: 0, hysteresis_db: 0 }).await?;
+                    if let Some(index) = self.index() {
+                        self.try_cqm(index, &[0], 0).await?;
+                    }
                 }
                 Ok(())
             }
@@ -187,6 +192,12 @@ impl<'a> Task<'a> {
             Step::Tell(event) => {
                 if let Event::ScanFailed(_) = event {
                     self.scan_until = None;
+                }
+                // A crossing may have brought the threshold near.
+                if let Event::Signal { .. } = event {
+                    let pause = self.memory.tracker.read_every();
+                    let next = pause.map(|pause| Instant::now() + pause);
+                    self.next_reading = self.next_reading.or(next);
                 }
                 self.tell(event).await;
                 Ok(())
@@ -278,7 +289,7 @@ impl<'a> Task<'a> {
 
     /// The family and a socket that hears its groups; none while the kernel has no nl80211.
     async fn resolve(&mut self) -> Result<Option<(Family, Socket)>, NetlinkError> {
-        let answer = self.generic.request(GenlId::Ctrl.into(), NlmF::empty(), request::family()?).await;
+        let answer = self.generic.request(GenlId::Ctrl.into(), NlmF::empty(), request::family(FAMILY)?).await;
         let Some(bodies) = absent_is_none(answer)? else { return Ok(None) };
         let Some(family) = bodies.first().map(|body| parse::family(body)).transpose()?.flatten() else {
             return Ok(None);
@@ -289,14 +300,19 @@ impl<'a> Task<'a> {
         Ok(Some((family, socket)))
     }
 
-    async fn scan(&mut self, ssids: &[Vec<u8>]) -> Result<(), NetlinkError> {
+    async fn scan(&mut self, ssids: &[Vec<u8>], frequencies: &[u32]) -> Result<(), NetlinkError> {
         let Some(index) = self.index() else {
             self.tell(Event::ScanFailed("no WLAN interface".to_owned())).await;
             return Ok(());
         };
         let heard = &self.memory.heard;
         let age = heard.at.map(|at| at.elapsed()).unwrap_or_default();
-        let channels = channels::to_scan(ssids, &heard.results, age, heard.whole_at.map(|at| at.elapsed()));
+        let channels = match channels::asked(frequencies) {
+            asked if asked.is_empty() => {
+                channels::to_scan(ssids, &heard.results, age, heard.whole_at.map(|at| at.elapsed()))
+            }
+            asked => asked,
+        };
         let done = self.ask(request::scan(index, ssids, &channels)?).await;
         self.memory.heard.whole = done.is_ok() && channels.is_empty();
         match done {
@@ -343,16 +359,78 @@ impl<'a> Task<'a> {
     async fn set_cqm(&mut self, thresholds: Thresholds) -> Result<(), NetlinkError> {
         let Some(index) = self.index() else { return Ok(()) };
         let Thresholds { leave_dbm, hysteresis_db } = thresholds;
-        let taken = match self.ask(request::watch(index, leave_dbm, hysteresis_db)?).await {
-            Ok(()) => true,
-            Err(NetlinkError::Refused { errno, .. }) => {
-                tracing::debug!(%errno, "the driver takes no CQM thresholds, the signal is read every second");
-                false
-            }
-            Err(error) => return Err(error),
+        let taken = if self.try_cqm(index, &thresholds.ladder(), hysteresis_db).await? {
+            Cqm::Ladder
+        } else if self.try_cqm(index, &[leave_dbm], hysteresis_db).await? {
+            Cqm::One
+        } else {
+            tracing::debug!("the driver takes no CQM thresholds, the signal is read every second");
+            Cqm::Refused
         };
         self.memory.tracker.cqm_set(taken);
         Ok(())
+    }
+
+    /// Whether the driver takes these.
+    async fn try_cqm(
+        &mut self,
+        index: u32,
+        thresholds: &[i32],
+        hysteresis_db: u32,
+    ) -> Result<bool, NetlinkError> {
+        match self.ask(request::watch(index, thresholds, hysteresis_db)?).await {
+            Ok(()) => Ok(true),
+            Err(NetlinkError::Refused { errno, .. }) => {
+                tracing::debug!(%errno, ?thresholds, "CQM thresholds are refused");
+                Ok(false)
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Sets the address: at once where the driver takes it so, else with the interface down for a moment. What
+    /// the card then says it has is what counts.
+    async fn set_mac(&mut self, mac: Mac) -> Result<(), NetlinkError> {
+        let Some(index) = self.index() else {
+            self.tell(Event::MacRefused("no WLAN interface".to_owned())).await;
+            return Ok(());
+        };
+        let there = self.memory.interface.as_ref().map(|interface| interface.current_mac);
+        let mut refused = None;
+        if there != Some(mac)
+            && let Err(error) = self.change_mac(index, mac).await
+        {
+            refused = Some(error.to_string());
+        }
+        let found = self.link(request::link(None, index)?).await?;
+        match found {
+            Some(interface) if interface.current_mac == mac => {
+                self.memory.interface = Some(interface.clone());
+                self.tell(Event::Interface(interface)).await;
+            }
+            _ => {
+                let why = refused.unwrap_or_else(|| "the driver kept its own".to_owned());
+                self.tell(Event::MacRefused(format!("set the address of interface {index}: {why}"))).await;
+                self.read_interfaces().await?;
+            }
+        }
+        Ok(())
+    }
+
+    async fn change_mac(&mut self, index: u32, mac: Mac) -> Result<(), NetlinkError> {
+        match self.set_link(request::set_mac(index, mac)?).await {
+            Err(error) if matches!(error.errno(), Some(Errno::EBUSY | Errno::EOPNOTSUPP)) => {}
+            done => return done,
+        }
+        self.set_link(request::set_up(index, false)?).await?;
+        let done = self.set_link(request::set_mac(index, mac)?).await;
+        // The supplicant waits for it to come up again.
+        self.set_link(request::set_up(index, true)?).await?;
+        done
+    }
+
+    async fn set_link(&mut self, message: Ifinfomsg) -> Result<(), NetlinkError> {
+        self.route.request(Rtm::Newlink.into(), NlmF::empty(), message).await.map(|_| ())
     }
 
     async fn read_signal(&mut self) -> Result<(), NetlinkError> {
@@ -360,6 +438,8 @@ impl<'a> Task<'a> {
         if let Peer::Present(dbm) = self.peer().await? {
             self.memory.tracker.peer_seen(true);
             if let Some(dbm) = dbm {
+                self.memory.tracker.level(dbm);
+                self.next_reading = self.memory.tracker.read_every().map(|pause| Instant::now() + pause);
                 self.tell(Event::Signal { dbm }).await;
             }
         }

@@ -13,7 +13,19 @@ const FRESH: Duration = Duration::from_secs(10);
 /// More than this and a whole scan is as quick.
 const MAX_CHANNELS: usize = 4;
 
-/// The channels to scan, MHz; empty for all. `whole` is how long ago all channels were looked at, `age` how old
+/// Most channels of one request: as many as there are.
+const MAX_ASKED: usize = 64;
+
+/// The channels that the machine asks for, as the kernel takes them: each once.
+pub(crate) fn asked(frequencies: &[u32]) -> Vec<u32> {
+    let mut channels: Vec<u32> = frequencies.iter().copied().filter(|mhz| *mhz > 0).collect();
+    channels.sort_unstable();
+    channels.dedup();
+    channels.truncate(MAX_ASKED);
+    channels
+}
+
+/// The channels to scan where the machine names none, MHz; empty for all. `whole` is how long ago all channels were looked at, `age` how old
 /// `results` are.
 pub(crate) fn to_scan(
     wanted: &[Vec<u8>],
@@ -57,6 +69,13 @@ mod tests {
             [bss("corp", 5180, 40), bss("corp", 2412, 900), bss("corp", 2412, 20), bss("cafe", 2437, 5)];
         assert_eq!(to_scan(&wanted, &results, secs(1), Some(secs(1))), [2412, 5180]);
         assert_eq!(to_scan(&[b"guest".to_vec()], &results, secs(1), Some(secs(1))), ALL);
+    }
+
+    #[test]
+    fn what_is_asked_for_is_asked_once() {
+        assert_eq!(asked(&[5180, 2412, 5180, 0]), [2412, 5180]);
+        assert_eq!(asked(&[]), ALL);
+        assert_eq!(asked(&(1..200).collect::<Vec<_>>()).len(), MAX_ASKED);
     }
 
     #[test]

@@ -12,6 +12,7 @@ use neli::{
     types::{Buffer, GenlBuffer, RtBuffer},
 };
 use nix::libc::IFNAMSIZ;
+use provisioning::identity::Mac;
 
 use super::attribute::{Attr, CqmAttr};
 use crate::wlan::netlink::{NetlinkError, build};
@@ -28,9 +29,9 @@ const CTRL_VERSION: u8 = 2;
 /// Version of the nl80211 family; the kernel does not look at it.
 const VERSION: u8 = 1;
 
-/// Number and multicast groups of the family called nl80211.
-pub(crate) fn family() -> Result<Genlmsghdr<CtrlCmd, CtrlAttr>, NetlinkError> {
-    let name = attribute(CtrlAttr::FamilyName, "nl80211")?;
+/// Number and multicast groups of the generic netlink family of this name.
+pub(crate) fn family(name: &str) -> Result<Genlmsghdr<CtrlCmd, CtrlAttr>, NetlinkError> {
+    let name = attribute(CtrlAttr::FamilyName, name)?;
     GenlmsghdrBuilder::default()
         .cmd(CtrlCmd::Getfamily)
         .version(CTRL_VERSION)
@@ -89,12 +90,36 @@ pub(crate) fn station(index: u32) -> Result<Request, NetlinkError> {
     request(Command::GetStation, [attribute(Attr::Ifindex, index)?])
 }
 
-/// Tell when the signal crosses `threshold_dbm`, and again only when it has moved by `hysteresis_db`. A threshold
-/// of 0 turns it off.
-pub(crate) fn watch(index: u32, threshold_dbm: i32, hysteresis_db: u32) -> Result<Request, NetlinkError> {
-    let threshold = (u16::from(CqmAttr::RssiThold), threshold_dbm.cast_unsigned());
-    let hysteresis = (u16::from(CqmAttr::RssiHyst), hysteresis_db);
-    request(Command::SetCqm, [attribute(Attr::Ifindex, index)?, nested(Attr::Cqm, [threshold, hysteresis])?])
+/// Tell when the signal crosses one of `thresholds_dbm` (ascending; more than one since Linux 4.12, where the driver can), and
+/// again only when it has moved by `hysteresis_db`. A single threshold of 0 turns it off.
+pub(crate) fn watch(index: u32, thresholds_dbm: &[i32], hysteresis_db: u32) -> Result<Request, NetlinkError> {
+    let thresholds = thresholds_dbm.iter().flat_map(|dbm| dbm.to_ne_bytes()).collect::<Vec<u8>>();
+    let thresholds = (u16::from(CqmAttr::RssiThold), Buffer::from(thresholds));
+    let hysteresis = (u16::from(CqmAttr::RssiHyst), Buffer::from(hysteresis_db.to_ne_bytes().as_slice()));
+    request(Command::SetCqm, [attribute(Attr::Ifindex, index)?, nested(Attr::Cqm, [thresholds, hysteresis])?])
+}
+
+/// Use this address from now on.
+pub(crate) fn set_mac(index: u32, mac: Mac) -> Result<Ifinfomsg, NetlinkError> {
+    let address = RtattrBuilder::default()
+        .rta_type(Ifla::Address)
+        .rta_payload(Buffer::from(mac.0.as_slice()))
+        .build()
+        .map_err(build)?;
+    IfinfomsgBuilder::default()
+        .ifi_family(RtAddrFamily::Unspecified)
+        .ifi_index(i32::try_from(index).map_err(build)?)
+        .rtattrs(RtBuffer::from_iter([address]))
+        .build()
+        .map_err(build)
+}
+
+/// Puts an interface up or down.
+pub(crate) fn set_up(index: u32, up: bool) -> Result<Ifinfomsg, NetlinkError> {
+    let message = IfinfomsgBuilder::default()
+        .ifi_family(RtAddrFamily::Unspecified)
+        .ifi_index(i32::try_from(index).map_err(build)?);
+    if up { message.up() } else { message.down() }.build().map_err(build)
 }
 
 fn request(
@@ -148,7 +173,7 @@ mod tests {
     /// Octet for octet what nl80211.h asks for, with interface 3.
     #[test]
     fn cqm_thresholds_are_written_as_the_kernel_reads_them() {
-        let message = octets(&watch(3, -70, 5).expect("complete"));
+        let message = octets(&watch(3, &[-70], 5).expect("complete"));
         let wanted: &[u8] = &[
             63, 1, 0, 0, // SET_CQM
             8, 0, 3, 0, 3, 0, 0, 0, // IFINDEX 3
@@ -156,6 +181,25 @@ mod tests {
             8, 0, 1, 0, 0xba, 0xff, 0xff, 0xff, // RSSI_THOLD -70
             8, 0, 2, 0, 5, 0, 0, 0, // RSSI_HYST 5
         ];
+        assert_eq!(message, wanted);
+    }
+
+    #[test]
+    fn several_thresholds_are_one_array() {
+        let message = octets(&watch(3, &[-70, -66], 2).expect("complete"));
+        let wanted: &[u8] = &[
+            24, 0, 94, 0x80, // CQM, nested
+            12, 0, 1, 0, 0xba, 0xff, 0xff, 0xff, 0xbe, 0xff, 0xff, 0xff, // RSSI_THOLD -70, -66
+            8, 0, 2, 0, 2, 0, 0, 0, // RSSI_HYST 2
+        ];
+        assert_eq!(&message[12..], wanted);
+    }
+
+    #[test]
+    fn an_address_is_written_as_rtnetlink_reads_it() {
+        let message = octets(&set_mac(3, Mac([2, 0, 0, 0, 0, 7])).expect("complete"));
+        let wanted: &[u8] =
+            &[0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 10, 0, 1, 0, 2, 0, 0, 0, 0, 7, 0, 0];
         assert_eq!(message, wanted);
     }
 

@@ -8,8 +8,13 @@ use std::time::Duration;
 use super::parse::Notice;
 use crate::wlan::Event;
 
-/// While CQM works, the signal is read this often as well, so that a trend is seen and not only the crossing.
+/// While CQM works, the signal is read this often as well where the threshold is near, so that a trend is seen and not only
+/// the crossing.
 const WITH_CQM: Duration = Duration::from_secs(2);
+/// dB between the thresholds of a watch: a walk of some seconds each.
+const STEP_DB: i32 = 4;
+/// Thresholds above the one that matters. Farther up than the last there is nothing to see, and nothing wakes.
+const STEPS: i32 = 3;
 /// Where the driver refuses CQM, reading is all there is: a walk through a door takes two or three seconds.
 const WITHOUT_CQM: Duration = Duration::from_secs(1);
 
@@ -20,6 +25,33 @@ pub(crate) struct Thresholds {
     pub(crate) leave_dbm: i32,
     /// dB.
     pub(crate) hysteresis_db: u32,
+}
+
+/// What the driver has taken of a watch.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) enum Cqm {
+    /// Nothing: the signal is read.
+    #[default]
+    Refused,
+    /// The one threshold.
+    One,
+    /// All of [`Thresholds::ladder`].
+    Ladder,
+}
+
+impl Thresholds {
+    /// The threshold, and some above it: crossings on the way down tell the slope before it is reached.
+    pub(crate) fn ladder(self) -> Vec<i32> {
+        (0..=STEPS)
+            .map(|step| self.leave_dbm.saturating_add(STEP_DB.saturating_mul(step)))
+            // The kernel refuses what is not negative.
+            .take_while(|dbm| *dbm < 0)
+            .collect()
+    }
+
+    fn far(self, dbm: i32) -> bool {
+        dbm >= self.leave_dbm.saturating_add(STEP_DB.saturating_mul(STEPS))
+    }
 }
 
 /// What the task does about a notice.
@@ -41,7 +73,9 @@ pub(crate) enum Step {
 #[derive(Debug, Default)]
 pub(crate) struct Tracker {
     watch: Option<Thresholds>,
-    cqm: bool,
+    cqm: Cqm,
+    /// As it was heard last, dBm.
+    level: Option<i32>,
     /// None until something is known.
     associated: Option<bool>,
 }
@@ -62,14 +96,24 @@ impl Tracker {
         *self = Self { associated: self.associated, ..Self::default() };
     }
 
-    /// Whether the driver took the thresholds.
-    pub(crate) fn cqm_set(&mut self, taken: bool) {
+    /// What the driver took of the thresholds.
+    pub(crate) fn cqm_set(&mut self, taken: Cqm) {
         self.cqm = taken;
     }
 
-    /// How often to read the signal.
+    /// The signal was read.
+    pub(crate) fn level(&mut self, dbm: i32) {
+        self.level = Some(dbm);
+    }
+
+    /// How often to read the signal; never where the driver will tell of the next crossing and none is near.
     pub(crate) fn read_every(&self) -> Option<Duration> {
-        self.watch.map(|_| if self.cqm { WITH_CQM } else { WITHOUT_CQM })
+        let watch = self.watch?;
+        match self.cqm {
+            Cqm::Refused => Some(WITHOUT_CQM),
+            Cqm::Ladder if self.level.is_some_and(|dbm| watch.far(dbm)) => None,
+            Cqm::One | Cqm::Ladder => Some(WITH_CQM),
+        }
     }
 
     /// An event of the card.
@@ -79,6 +123,7 @@ impl Tracker {
             Notice::ScanDone => Some(Step::ReadScan),
             Notice::ScanAborted => Some(Step::Tell(Event::ScanFailed("the scan was given up".to_owned()))),
             Notice::Crossed { level: Some(dbm) } if dbm < 0 => {
+                self.level = Some(dbm);
                 self.watch.map(|_| Step::Tell(Event::Signal { dbm }))
             }
             Notice::Crossed { .. } => self.watch.map(|_| Step::ReadSignal),
@@ -152,12 +197,29 @@ mod tests {
     }
 
     #[test]
+    fn nothing_is_read_while_the_threshold_is_far() {
+        assert_eq!(THRESHOLDS.ladder(), [-75, -71, -67, -63]);
+        assert_eq!(Thresholds { leave_dbm: -5, ..THRESHOLDS }.ladder(), [-5, -1]);
+        let mut tracker = Tracker::default();
+        tracker.watch(THRESHOLDS);
+        tracker.cqm_set(Cqm::Ladder);
+        assert_eq!(tracker.read_every(), Some(WITH_CQM));
+        tracker.level(-50);
+        assert_eq!(tracker.read_every(), None);
+        tracker.notice(Notice::Crossed { level: Some(-64) });
+        assert_eq!(tracker.read_every(), Some(WITH_CQM));
+        tracker.cqm_set(Cqm::Refused);
+        tracker.level(-50);
+        assert_eq!(tracker.read_every(), Some(WITHOUT_CQM));
+    }
+
+    #[test]
     fn polling_is_quicker_where_the_driver_refuses_cqm() {
         let mut tracker = Tracker::default();
         assert_eq!(tracker.read_every(), None);
         tracker.watch(THRESHOLDS);
         assert_eq!(tracker.read_every(), Some(WITHOUT_CQM));
-        tracker.cqm_set(true);
+        tracker.cqm_set(Cqm::One);
         assert_eq!(tracker.read_every(), Some(WITH_CQM));
         assert_eq!(tracker.notice(Notice::Connected), Some(Step::SetCqm(THRESHOLDS)));
         tracker.forget();

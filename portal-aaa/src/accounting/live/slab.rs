@@ -3,7 +3,7 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    hash::{BuildHasher as _, RandomState},
+    hash::{BuildHasher as _, BuildHasherDefault, Hasher, RandomState},
     sync::Arc,
 };
 
@@ -19,12 +19,31 @@ pub(super) struct Slab {
     free: Vec<u32>,
     /// From what names a session, hashed under a random key, to its place. Two of the same hash are told apart by the
     /// session; of those only the later is found, which is one in 2^64.
-    index: HashMap<u64, u32>,
+    index: HashMap<u64, u32, BuildHasherDefault<AsItIs>>,
     hasher: RandomState,
     /// First session of each subscriber; the others follow by `next`.
     subscribers: HashMap<Subscriber, u32>,
     clients: HashSet<Arc<str>>,
     serial: u32,
+}
+
+/// Hash of what is a hash under a random key already.
+#[derive(Debug, Default)]
+struct AsItIs(u64);
+
+impl Hasher for AsItIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, octets: &[u8]) {
+        // Not called for u64; right for anything else as well.
+        self.0 = octets.iter().fold(self.0, |hash, octet| (hash.rotate_left(8)) ^ u64::from(*octet));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
 }
 
 /// What a session is found by.

@@ -54,8 +54,9 @@ impl Default for Limits {
 const MISSED: u32 = 3;
 /// What no longer counts is kept for as long again, at least so long, seconds.
 const KEEP_SECS: u32 = 3600;
-/// Sessions looked at for the one to go when the table is full.
-const SAMPLE: u32 = 64;
+/// Sessions looked at for the one to go when the table is full: each login then looks at so many, and they are not in
+/// any cache.
+const SAMPLE: u32 = 16;
 /// Seconds until a Disconnect-Request that was not answered is sent again.
 const AGAIN_SECS: [u32; 4] = [3, 15, 60, 600];
 /// Ended sessions remembered, so that a late report does not bring them back.

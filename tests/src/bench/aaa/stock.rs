@@ -55,7 +55,7 @@ impl Stock {
 
     /// A new installation in `dir` with these credentials in its database.
     pub(super) fn install(&self, name: &str, dir: &Path, logs: &Path) -> Result<PortalAaa> {
-        let made = PortalAaa::init(name, dir, logs)?;
+        let made = PortalAaa::shipped(name, dir, logs)?;
         fs::copy(self.folder.join("keys.toml"), made.path("keys.toml"))?;
         for end in ["", "-wal", "-shm"] {
             let _ = fs::remove_file(made.path(&format!("portal-aaa.db{end}")));
@@ -86,7 +86,7 @@ fn read(line: &str) -> Result<User> {
 fn make(folder: &Path, count: usize) -> Result<()> {
     private_folder(folder)?;
     let seed = folder.join("installation");
-    drop(PortalAaa::init("seed", &seed, folder)?);
+    drop(PortalAaa::shipped("seed", &seed, folder)?);
     for file in ["keys.toml", "portal-aaa.db"] {
         fs::rename(seed.join(file), folder.join(file))?;
     }

@@ -17,15 +17,24 @@ fn way(ip: &str, prefix: u8, gateway: Option<&str>) -> Way {
         prefix,
         gateway: gateway.map(|g| g.parse().expect("one")),
         valid: None,
+        theirs: false,
     }
 }
 
 fn both(preferred: Preferred) -> Wanted {
-    let cellular =
-        Plan { interface: 3, name: "wwan0".into(), ways: vec![way("10.64.0.2", 30, Some("10.64.0.1"))] };
-    let wlan =
-        Plan { interface: 4, name: "wlan0".into(), ways: vec![way("10.9.0.106", 24, Some("10.9.0.1"))] };
-    Wanted { cellular: Slot::Set(cellular), wlan: Slot::Set(wlan), preferred, metric: 500 }
+    let cellular = Plan {
+        interface: 3,
+        name: "wwan0".into(),
+        link_local: None,
+        ways: vec![way("10.64.0.2", 30, Some("10.64.0.1"))],
+    };
+    let wlan = Plan {
+        interface: 4,
+        name: "wlan0".into(),
+        link_local: None,
+        ways: vec![way("10.9.0.106", 24, Some("10.9.0.1"))],
+    };
+    Wanted { cellular: Slot::Set(cellular), wlan: Slot::Set(wlan), preferred, metric: 500, main_metric: None }
 }
 
 /// A kernel that does as it is told, and refuses what the real one would.
@@ -189,16 +198,19 @@ fn plans() -> impl Strategy<Value = Slot> {
         prefix,
         gateway: gateway.map(Into::into),
         valid: None,
+        theirs: false,
     });
     let v6 = (any::<[u8; 16]>(), 0u8..=128).prop_map(|(ip, prefix)| Way {
         ip: ip.into(),
         prefix,
         gateway: None,
         valid: None,
+        theirs: false,
     });
     let ways = (way, proptest::option::of(v6)).prop_map(|(v4, v6)| [v4].into_iter().chain(v6).collect());
-    let set = (1u32..5, ways)
-        .prop_map(|(interface, ways)| Slot::Set(Plan { interface, name: format!("if{interface}"), ways }));
+    let set = (1u32..5, ways).prop_map(|(interface, ways)| {
+        Slot::Set(Plan { interface, name: format!("if{interface}"), ways, link_local: None })
+    });
     prop_oneof![Just(Slot::AsFound), Just(Slot::Empty), set]
 }
 
@@ -214,6 +226,7 @@ fn wanted() -> impl Strategy<Value = Wanted> {
         wlan,
         preferred,
         metric: 500,
+        main_metric: None,
     })
 }
 
@@ -227,7 +240,7 @@ proptest! {
             prop_assume!(distinct(&wish.kernel(&kernel)));
             settled(&mut kernel, wish);
         }
-        let empty = Wanted { cellular: Slot::Empty, wlan: Slot::Empty, preferred: Preferred::Nobody, metric: 500 };
+        let empty = Wanted { cellular: Slot::Empty, wlan: Slot::Empty, preferred: Preferred::Nobody, metric: 500, main_metric: None };
         settled(&mut kernel, &empty);
         prop_assert_eq!(kernel, Kernel::default());
     }

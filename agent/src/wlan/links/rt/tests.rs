@@ -59,14 +59,13 @@ fn other_programs_routes_and_rules_are_not_seen() {
 }
 
 #[test]
-fn an_address_without_the_mark_is_ours_only_if_remembered() {
+fn an_address_without_the_mark_is_not_ours() {
     let mine = Address { interface: 4, ip: [10, 9, 0, 2].into(), prefix: 24, valid: None, ours: true };
     let mut octets = octets(&address_message(Some(&mine)).expect("complete"));
-    assert_eq!(address(&octets, &[]).expect("well formed"), Some(mine));
+    assert_eq!(address(&octets).expect("well formed"), Some(mine));
     let mark = octets.windows(4).position(|w| w == [5, 0, 11, 0]).expect("IFA_PROTO is sent") + 4;
     octets[mark] = 3;
-    assert_eq!(address(&octets, &[]).expect("well formed"), Some(Address { ours: false, ..mine }));
-    assert_eq!(address(&octets, &[mine]).expect("well formed"), Some(mine));
+    assert_eq!(address(&octets).expect("well formed"), Some(Address { ours: false, ..mine }));
 }
 
 fn any_ip() -> impl Strategy<Value = IpAddr> {
@@ -88,7 +87,7 @@ proptest! {
         let address = Address { interface, ip, prefix, valid, ours: true };
         let octets = octets(&address_message(Some(&address)).expect("complete"));
         // Lifetimes run down in the kernel and are not read.
-        prop_assert_eq!(super::address(&octets, &[]).expect("well formed"), Some(Address { valid: None, ..address }));
+        prop_assert_eq!(super::address(&octets).expect("well formed"), Some(Address { valid: None, ..address }));
     }
 
     #[test]
@@ -109,6 +108,6 @@ proptest! {
 
     #[test]
     fn any_octets_are_read_without_panic(octets in proptest::collection::vec(any::<u8>(), 0..200)) {
-        let _ = (route(&octets), rule(&octets), address(&octets, &[]), parse::link(&octets));
+        let _ = (route(&octets), rule(&octets), address(&octets), parse::link(&octets));
     }
 }

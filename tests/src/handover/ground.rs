@@ -1,0 +1,123 @@
+//! The world as these cases want it: a policy of short times, and traffic that is watched over a move.
+
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context as _, Result};
+
+use crate::{
+    clock,
+    traffic::{Carried, Download, Downloaded, Echo, Echoed, Socket},
+    world::{World, ap, netns::Netns, plan},
+};
+
+/// Until the agent holds a credential of the new policy.
+pub(super) const ARMED: Duration = Duration::from_secs(90);
+/// From audible to the route on Wi-Fi, and back: more than any penalty of this policy.
+pub(super) const MOVING: Duration = Duration::from_secs(60);
+/// How long the flow is watched before something is done to it.
+const BEFORE: Duration = Duration::from_secs(3);
+/// How long it is watched after the route has moved.
+const AFTER: Duration = Duration::from_millis(1500);
+/// Octets a second of a download: three a minute fit into a line of a log.
+const RATE: u32 = 20_000;
+
+/// A new agent with a credential under this policy; nothing of earlier cases is left.
+pub(super) fn begin(world: &mut World, after_move: &str) -> Result<()> {
+    world.agent.daemon.stop()?;
+    world.agent.forget()?;
+    world.core.set_policy(&[
+        ("cellular-after-move", &format!("\"{after_move}\"")),
+        ("dwell-secs", "0"),
+        ("penalty-secs", "1"),
+    ])?;
+    world.agent.start()?;
+    world.agent.wait_event("credential-installed", ARMED)
+}
+
+/// The access point is heard as in the middle of its cell.
+pub(super) fn near(world: &World) -> Result<()> {
+    world.ap()?.radio.heard_at(ap::NEAR)?;
+    world.ap()?.radio.in_range(true)
+}
+
+/// Into the cell until traffic is on Wi-Fi and the move is over.
+pub(super) fn on_wifi(world: &mut World) -> Result<()> {
+    near(world)?;
+    world.agent.wait_event("moved-to-wifi", MOVING)
+}
+
+/// Out of the cell, whatever the state, until the agent waits for Wi-Fi again.
+pub(super) fn leave(world: &mut World) -> Result<()> {
+    world.ap()?.radio.in_range(false)?;
+    world.agent.wait_state(&["armed"], MOVING)
+}
+
+/// The bearer's address, by which packets of cellular are known.
+pub(super) fn cellular() -> Result<IpAddr> {
+    plan::WWAN_ADDRESS.parse().context("an address")
+}
+
+/// When the packets of this flow came by cellular at or after `since`.
+pub(super) fn back(world: &World, echo: &Echo, since: Instant, limit: Duration) -> Result<Duration> {
+    let address = cellular()?;
+    let came = clock::until("packets come by cellular", limit, || {
+        Ok(world.internet.came_from(echo, address, since))
+    })?;
+    Ok(came.saturating_duration_since(since))
+}
+
+/// Traffic that is there before a move and until after it.
+pub(super) struct Flows {
+    free: Echo,
+    connected: Echo,
+    download: Download,
+}
+
+/// What it suffered.
+pub(super) struct Suffered {
+    /// Packets of the unconnected and of the connected socket.
+    pub(super) lost: [u64; 2],
+    /// The longest silence of either.
+    pub(super) gap: Duration,
+    /// The same before anything was done.
+    pub(super) jitter: Duration,
+    /// TCP.
+    pub(super) tcp: Downloaded,
+}
+
+impl Flows {
+    /// Begins, and watches the flow undisturbed.
+    pub(super) fn start(world: &World) -> Result<(Self, Duration)> {
+        let here = Netns::here();
+        let flows = Self {
+            free: world.internet.echo(&here, Socket::Free)?,
+            connected: world.internet.echo(&here, Socket::Connected)?,
+            download: world.internet.download(&here, Carried::Tcp, RATE)?,
+        };
+        let _ = (flows.free.gap(), flows.connected.gap());
+        clock::pause(BEFORE);
+        let jitter = flows.gap();
+        Ok((flows, jitter))
+    }
+
+    fn gap(&self) -> Duration {
+        self.free.gap().max(self.connected.gap())
+    }
+
+    /// The unconnected one.
+    pub(super) fn free(&self) -> &Echo {
+        &self.free
+    }
+
+    /// The route has moved: watches for a while longer, and counts.
+    pub(super) fn finish(self, jitter: Duration) -> Result<Suffered> {
+        clock::pause(AFTER);
+        let gap = self.gap();
+        let tcp = self.download.finish()?;
+        let (free, connected): (Echoed, Echoed) = (self.free.finish()?, self.connected.finish()?);
+        Ok(Suffered { lost: [free.lost, connected.lost], gap, jitter, tcp })
+    }
+}

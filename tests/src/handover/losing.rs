@@ -1,0 +1,121 @@
+//! Wi-Fi goes wrong: how soon does traffic go on by cellular?
+
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+
+use super::{
+    ground::{self, Flows, MOVING, back},
+    table::Table,
+};
+use crate::{clock, traffic::Echo, world::World};
+
+/// From -50 to -90 dBm in four seconds, as somebody who walks round a corner.
+const FADE: [i32; 10] = [-54, -58, -62, -66, -70, -74, -78, -82, -86, -90];
+const STRIDE: Duration = Duration::from_millis(400);
+/// Silence without warning: back on cellular after it begins.
+const SILENCE: Duration = Duration::from_millis(1500);
+/// Deauthenticated: likewise.
+const GOODBYE: Duration = Duration::from_millis(300);
+/// The uplink is cut while traffic flows, and while none does.
+const CUT: Duration = Duration::from_secs(5);
+const CUT_IDLE: Duration = Duration::from_secs(60);
+/// Wi-Fi is taken again after the uplink is there again.
+const MENDED: Duration = Duration::from_secs(10);
+/// How long a case looks for what comes too late.
+const LATE: Duration = Duration::from_secs(45);
+
+/// On Wi-Fi with cellular standing by, and flows that began there.
+fn ready(world: &mut World) -> Result<(Flows, Duration)> {
+    ground::begin(world, "standby")?;
+    ground::on_wifi(world)?;
+    Flows::start(world)
+}
+
+pub(super) fn fade(world: &mut World, table: &mut Table) -> Result<()> {
+    let (flows, jitter) = ready(world)?;
+    let began = clock::now();
+    for (step, level) in (1..).zip(FADE) {
+        world.ap()?.radio.heard_at(level)?;
+        clock::pause((STRIDE * step).saturating_sub(began.elapsed()));
+    }
+    world.ap()?.radio.in_range(false)?;
+    let silent = began.elapsed();
+    let moved = back(world, flows.free(), began, LATE)?;
+    let lost = {
+        let suffered = flows.finish(jitter)?;
+        suffered.lost[0]
+    };
+    table.add(
+        "fading AP: traffic on cellular before the silence",
+        format!("{} ms, {lost} lost", silent.saturating_sub(moved).as_millis()),
+        "before it, 0 lost",
+    );
+    ensure!(moved < silent, "left after {moved:?}, when it was silent since {silent:?}");
+    ensure!(lost == 0, "{lost} packets were lost");
+    ground::leave(world)
+}
+
+pub(super) fn silence(world: &mut World, table: &mut Table) -> Result<()> {
+    let (flows, jitter) = ready(world)?;
+    let began = clock::now();
+    world.ap()?.radio.in_range(false)?;
+    let took = back(world, flows.free(), began, LATE)?;
+    report(table, "silence without warning: on cellular after", took, SILENCE, jitter)?;
+    ground::leave(world)
+}
+
+pub(super) fn goodbye(world: &mut World, table: &mut Table) -> Result<()> {
+    let (flows, jitter) = ready(world)?;
+    let station = world.wlan_mac()?.to_owned();
+    let began = clock::now();
+    world.ap()?.deauthenticate(&station)?;
+    let took = back(world, flows.free(), began, LATE)?;
+    report(table, "deauthenticated: on cellular after", took, GOODBYE, jitter)?;
+    ground::leave(world)
+}
+
+pub(super) fn cut(world: &mut World, table: &mut Table) -> Result<()> {
+    let (flows, jitter) = ready(world)?;
+    let began = clock::now();
+    world.ap()?.cut_uplink(&world.core.place)?;
+    let took = back(world, flows.free(), began, LATE);
+    world.ap()?.mend_uplink(&world.core.place)?;
+    let mended = clock::now();
+    report(table, "uplink cut under traffic: on cellular after", took?, CUT, jitter)?;
+    let again = forward(world, flows.free(), mended)?;
+    report(table, "uplink mended: on Wi-Fi again after", again, MENDED, jitter)?;
+    ground::leave(world)
+}
+
+pub(super) fn cut_idle(world: &mut World, table: &mut Table) -> Result<()> {
+    ground::begin(world, "standby")?;
+    ground::on_wifi(world)?;
+    let began = clock::now();
+    world.ap()?.cut_uplink(&world.core.place)?;
+    let noticed = world.agent.wait_event("moved-to-cellular", CUT_IDLE * 2);
+    let took = began.elapsed();
+    world.ap()?.mend_uplink(&world.core.place)?;
+    noticed?;
+    report(table, "uplink cut while idle: route on cellular after", took, CUT_IDLE, Duration::ZERO)?;
+    ground::leave(world)
+}
+
+/// When the flow's packets come by Wi-Fi again.
+fn forward(world: &World, echo: &Echo, since: std::time::Instant) -> Result<Duration> {
+    let came = clock::until("packets come by Wi-Fi", MOVING, || {
+        Ok((100..=150).find_map(|host| {
+            let address = std::net::Ipv4Addr::new(10, 9, 0, host).into();
+            world.internet.came_from(echo, address, since)
+        }))
+    })?;
+    Ok(came.saturating_duration_since(since))
+}
+
+/// The virtual laptop's own jitter is not the agent's doing.
+fn report(table: &mut Table, what: &str, took: Duration, limit: Duration, jitter: Duration) -> Result<()> {
+    let found = format!("{} ms (jitter {} ms)", took.as_millis(), jitter.as_millis());
+    table.add(what, found, &format!("{} ms", limit.as_millis()));
+    ensure!(took <= limit + jitter, "{what} {took:?}, where {limit:?} is wanted (jitter {jitter:?})");
+    Ok(())
+}

@@ -1,0 +1,75 @@
+//! Suite `handover`: what a move costs those who talk through it, counted on real parts in the virtual laptop.
+//!
+//! | file | asks |
+//! |---|---|
+//! | [`moves`] | many moves there and back under every kind of traffic: is anything lost? |
+//! | [`losing`] | the access point fades, falls silent, says goodbye, loses its uplink: how soon does traffic go on? |
+//! | [`figures`] | what the agent takes of the device |
+//! | [`ground`] | the world as these cases want it: policy, traffic, waiting |
+//! | [`table`] | what came out, for people |
+//!
+//! Times are those of the server in the Internet: when the packets of a flow begin to come by the other link. The
+//! virtual laptop stands still now and then; so each gap is shown beside the longest silence of the same flow in the
+//! three seconds before, when nothing was done to it.
+
+mod figures;
+mod ground;
+mod losing;
+mod moves;
+pub(crate) mod table;
+
+use std::{cell::RefCell, fs};
+
+use anyhow::Result;
+
+use crate::{
+    cases::{self, Entry},
+    report::Reporter,
+    world::{Options, World},
+};
+use table::Table;
+
+/// Suite `handover` with so many moves each way; true where all cases are good.
+pub(crate) fn run(only: Option<&str>, moves: u32, options: &Options, reporter: &Reporter) -> Result<bool> {
+    let mut world = World::build(options, reporter)?;
+    let table = RefCell::new(Table::default());
+    let few = moves.div_ceil(10);
+    let entries = [
+        Entry {
+            name: "moves-with-cellular-standing-by",
+            run: &|world, reporter| moves::standby(world, reporter, moves, &mut table.borrow_mut()),
+        },
+        Entry {
+            name: "moves-with-cellular-put-down",
+            run: &|world, reporter| moves::down(world, reporter, few, &mut table.borrow_mut()),
+        },
+        Entry {
+            name: "fading-access-point-is-left-before-it-is-silent",
+            run: &|world, _| losing::fade(world, &mut table.borrow_mut()),
+        },
+        Entry {
+            name: "silence-without-warning",
+            run: &|world, _| losing::silence(world, &mut table.borrow_mut()),
+        },
+        Entry {
+            name: "access-point-says-goodbye",
+            run: &|world, _| losing::goodbye(world, &mut table.borrow_mut()),
+        },
+        Entry {
+            name: "uplink-cut-under-traffic-and-mended",
+            run: &|world, _| losing::cut(world, &mut table.borrow_mut()),
+        },
+        Entry {
+            name: "uplink-cut-while-idle",
+            run: &|world, _| losing::cut_idle(world, &mut table.borrow_mut()),
+        },
+        Entry {
+            name: "what-the-agent-takes",
+            run: &|world, _| figures::taken(world, &mut table.borrow_mut()),
+        },
+    ];
+    let good = cases::each(&mut world, &entries, only, reporter)?;
+    fs::write(options.out.join(table::FILE), table.borrow().markdown())?;
+    world.finish()?;
+    Ok(good)
+}
