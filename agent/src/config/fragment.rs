@@ -37,7 +37,7 @@ table! {
         connect_limit_secs: Seconds<1, 120>,
         total_limit_secs: Seconds<1, 300>,
     }
-    Cellular { apn: Apn, allow_roaming: bool, modem: ModemName, ip: Ip, pin_file: Absolute }
+    Cellular { apn: Apn, allow_roaming: bool, provision_while_roaming: bool, modem: ModemName, ip: Ip, pin_file: Absolute }
     Wlan { interface: Interface, owner: WlanOwner }
     Supplicant { control_dir: Absolute }
     State { dir: Absolute, run_dir: Absolute }

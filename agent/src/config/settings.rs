@@ -70,6 +70,8 @@ pub struct Cellular {
     pub apn: String,
     /// Whether to connect while roaming.
     pub allow_roaming: bool,
+    /// Whether to ask the portal while roaming.
+    pub provision_while_roaming: bool,
     /// Which modem of several.
     pub modem: Which,
     /// What the bearer is asked to carry.
@@ -83,6 +85,7 @@ impl Default for Cellular {
         Self {
             apn: String::new(),
             allow_roaming: true,
+            provision_while_roaming: true,
             modem: Which::Any,
             ip: Family::Ipv4v6,
             pin_file: None,
@@ -192,6 +195,9 @@ impl From<Fragment> for Settings {
             cellular: Cellular {
                 apn: cellular.apn.map_or(default.cellular.apn, |apn| apn.0),
                 allow_roaming: cellular.allow_roaming.unwrap_or(default.cellular.allow_roaming),
+                provision_while_roaming: cellular
+                    .provision_while_roaming
+                    .unwrap_or(default.cellular.provision_while_roaming),
                 modem: cellular.modem.map_or(default.cellular.modem, |name| name.0),
                 ip: cellular.ip.map_or(default.cellular.ip, Family::from),
                 pin_file: cellular.pin_file.map(|path| path.0),

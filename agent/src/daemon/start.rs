@@ -126,6 +126,7 @@ fn machine_settings(settings: &Settings, vault: &Vault) -> anyhow::Result<machin
     Ok(machine::Settings {
         apn: settings.cellular.apn.clone(),
         allow_roaming: settings.cellular.allow_roaming,
+        provision_while_roaming: settings.cellular.provision_while_roaming,
         subscriber_key: vault.subscriber_key(),
         jitter_seed: u64::from_ne_bytes(seed),
         join_limit: settings.offload.join_limit,

@@ -1,8 +1,10 @@
 //! The credentials that are held: the one in use, the next one, a reserve; which of them the next join uses.
 //!
-//! `renew` asks the portal for more, `install` carries the chosen one into the supplicant and learns how it fared.
-//! A new one never takes the place of one that works: it is `next` until the AAA has accepted it.
+//! `renew` says when the portal is asked for more and `ask` asks it; `install` carries the chosen one into the supplicant
+//! and learns how it fared. A new one never takes the place of one that works: it is `next` until the AAA has accepted
+//! it.
 
+mod ask;
 mod install;
 mod renew;
 

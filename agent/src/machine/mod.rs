@@ -11,6 +11,7 @@
 //! | `sim` | when the PIN is sent, what a changed SIM means |
 //! | `credential` | which credential is used; in its folder: when the portal is asked, what is installed |
 //! | `scan`, `signal` | when to look, on which channels; whether a network is good enough |
+//! | `links` | what card and links tell; which of them gets the default route |
 //! | `join` | `Armed`, `Joining` |
 //! | `verify` | `Verifying` |
 //! | `offload`, `trend` | `Offloaded`; whether the signal is on its way out |
@@ -25,6 +26,7 @@ mod credential;
 mod failure;
 mod input;
 mod join;
+mod links;
 mod offload;
 mod picture;
 mod scan;
@@ -51,15 +53,12 @@ use crate::{
     vault::Stored,
     wlan::{
         self,
-        links::{self, Lease, Link},
+        links::{Lease, Link},
     },
 };
 
 /// Decisions one input can lead to; a longer chain would be a loop.
 const MAX_STEPS: usize = 16;
-
-/// Pause before a move that the kernel refused is asked again.
-const MOVE_RETRY: Duration = Duration::from_secs(1);
 
 /// The agent's mind.
 #[derive(Debug)]
@@ -221,77 +220,9 @@ impl Machine {
         self.enter(target);
     }
 
-    /// Without Wi-Fi the default route belongs to cellular as soon as cellular is ready.
-    fn tend_carrier(&mut self) {
-        let on_wifi = match self.state {
-            State::Offloaded | State::Returning => true,
-            State::Verifying => self.moving == Some(Link::Wlan) || self.carrier == Some(Link::Wlan),
-            _ => false,
-        };
-        if !on_wifi && self.cellular.ready() && self.carrier != Some(Link::Cellular) {
-            self.prefer(Link::Cellular);
-        }
-    }
-
     /// The supplicant works with the credential: it is joining, or joined.
     fn on_wifi(&self) -> bool {
         matches!(self.state, State::Joining | State::Verifying | State::Offloaded | State::Returning)
-    }
-
-    fn prefer(&mut self, link: Link) {
-        let now = self.now.since_boot;
-        let refused = self.refused.is_some_and(|(which, until)| which == link && now < until);
-        if self.moving != Some(link) && !refused {
-            self.moving = Some(link);
-            self.act(Action::Links(links::Command::Prefer(link)));
-        }
-    }
-
-    fn learn_wlan(&mut self, event: wlan::Event) {
-        match event {
-            wlan::Event::Interface(interface) => self.wlan = Some(interface),
-            wlan::Event::Gone => {
-                self.wlan = None;
-                self.wifi_lost(ReturnReason::WlanGone);
-            }
-            wlan::Event::Scan(results) => self.learn_scan(&results),
-            wlan::Event::MacRefused(text) => self.learn_mac_refused(&text),
-            wlan::Event::ScanFailed(_) => self.scanner.failed(self.now.since_boot),
-            wlan::Event::Signal { dbm } => {
-                self.signal_dbm = Some(dbm);
-                self.learn_signal(dbm);
-            }
-            wlan::Event::BeaconLoss => self.wifi_lost(ReturnReason::BeaconLoss),
-            wlan::Event::Disassociated { .. } => self.wifi_lost(ReturnReason::Disconnected),
-        }
-    }
-
-    fn learn_links(&mut self, event: links::Event) {
-        match event {
-            links::Event::CellularReady { dns } => self.learn_cellular_ready(dns),
-            links::Event::WlanReady(lease) => self.learn_lease(lease),
-            links::Event::NoLease(text) => self.learn_no_lease(&text),
-            links::Event::Moved(link) => {
-                self.carrier = Some(link);
-                if self.moving == Some(link) {
-                    self.moving = None;
-                }
-            }
-            links::Event::Suspect(link) => self.learn_suspect(link),
-            links::Event::Drained(link) => self.learn_drained(link),
-            links::Event::Failed { link, text } => self.learn_link_failure(link, &text),
-        }
-    }
-
-    fn learn_link_failure(&mut self, link: Link, text: &str) {
-        if self.moving == Some(link) {
-            self.moving = None;
-            self.refused = Some((link, self.now.since_boot + MOVE_RETRY));
-        }
-        match link {
-            Link::Cellular => self.learn_cellular_link_failure(text),
-            Link::Wlan => self.learn_wlan_link_failure(text),
-        }
     }
 
     fn learn_user(&mut self, word: UserWord) {

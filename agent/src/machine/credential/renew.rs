@@ -11,14 +11,13 @@
 //! | B7 `ReturnedToCellular` | traffic came back to cellular |
 //! | B8 never | a credential without end and a policy without any of these |
 
-use std::{net::IpAddr, time::Duration};
+use std::time::Duration;
 
-use provisioning::message::{Credential, CredentialRequest, MAX_RESERVE, Reason, Trigger};
+use provisioning::message::{Credential, MAX_RESERVE, Reason, Trigger};
 
 use super::{alive, ending, ending_at};
 use crate::{
-    machine::{Action, Failure, Machine, Note, ReturnReason, State},
-    modem::{Bearer, Ipv4Config, Ipv6Config, Registration},
+    machine::{Failure, Machine, Note, ReturnReason, State},
     provision,
 };
 
@@ -42,7 +41,7 @@ const TRUST_EVERY: Duration = Duration::from_secs(3600);
 pub(super) struct Renewal {
     pub(super) asking_since: Option<Duration>,
     failures: u32,
-    retry_at: Duration,
+    pub(super) retry_at: Duration,
     fetched_at: Option<Duration>,
     trust_asked_at: Option<Duration>,
     /// Of this device, never changing: where in the middle of a life it renews.
@@ -129,7 +128,7 @@ impl super::Keeper {
         })
     }
 
-    fn wish(&self, unix: u64) -> Option<Trigger> {
+    pub(super) fn wish(&self, unix: u64) -> Option<Trigger> {
         match self.stored.renewal_due {
             Some(trigger) => Some(trigger),
             None if self.chosen(unix).is_none() => Some(Trigger::Attach),
@@ -246,56 +245,6 @@ impl Machine {
             if grace { !alive(current, unix) } else { ending(current, unix) }
         })
     }
-
-    fn trigger(&self) -> Option<Trigger> {
-        let keeper = &self.credential;
-        let busy = matches!(self.state, State::Joining | State::Verifying | State::Returning);
-        let may_ask = !busy && !keeper.asking() && self.now.since_boot >= keeper.renew.retry_at;
-        if !may_ask || !self.cellular.ready() || self.wlan.is_none() || self.roaming_is_too_dear() {
-            return None;
-        }
-        keeper.wish(self.now.unix)
-    }
-
-    fn roaming_is_too_dear(&self) -> bool {
-        let roaming =
-            self.cellular.modem.as_ref().is_some_and(|modem| modem.registration == Registration::Roaming);
-        roaming && !self.settings.provision_while_roaming
-    }
-
-    fn ask(&mut self, trigger: Trigger) {
-        let (Some(bearer), Some(modem), Some(wlan)) =
-            (self.cellular.bearer(), self.cellular.modem.as_ref(), self.wlan.as_ref())
-        else {
-            return;
-        };
-        if modem.imsi.is_none() && modem.imei.is_none() {
-            return;
-        }
-        let request = CredentialRequest {
-            imsi: modem.imsi.clone(),
-            imei: modem.imei.clone(),
-            mac: wlan.permanent_mac,
-            trigger,
-            agent: self.settings.agent.clone(),
-        };
-        // What DHCP or the router told is known only where the address was set.
-        let told = self.cellular.dns();
-        let dns = if told.is_empty() { name_servers(bearer) } else { told.to_vec() };
-        let route = provision::Route { interface: bearer.interface.clone(), dns };
-        self.note(Note::CredentialRequested {
-            trigger,
-            imsi: request.imsi.clone(),
-            imei: request.imei.clone(),
-            mac: request.mac,
-        });
-        self.credential.renew.asking_since = Some(self.now.since_boot);
-        self.act(Action::Portal(provision::Command::Fetch { request, route }));
-        let usable = self.credential.usable(self.now.since_boot, self.now.unix);
-        if !usable && !matches!(self.state, State::Provisioning | State::Offloaded) {
-            self.enter(State::Provisioning);
-        }
-    }
 }
 
 fn periodic_at(credential: &Credential) -> Option<u64> {
@@ -308,15 +257,4 @@ fn scramble(number: u64) -> u64 {
     let next = number.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     // The low bits of such a generator repeat soon.
     next ^ (next >> 32)
-}
-
-fn name_servers(bearer: &Bearer) -> Vec<IpAddr> {
-    let mut servers = Vec::new();
-    if let Some(Ipv4Config::Static { dns, .. }) = &bearer.ipv4 {
-        servers.extend(dns.iter().copied().map(IpAddr::V4));
-    }
-    if let Some(Ipv6Config::Static { dns, .. }) = &bearer.ipv6 {
-        servers.extend(dns.iter().copied().map(IpAddr::V6));
-    }
-    servers
 }
