@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::modem::Bearer;
 
+mod advertised;
 mod change;
 mod drain;
 mod keeper;

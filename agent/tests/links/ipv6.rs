@@ -163,14 +163,16 @@ fn both_families_move_and_an_unproved_wlan_attracts_nothing() {
 #[test]
 fn a_bearer_of_ipv6_alone_is_ready_when_the_network_has_advertised() {
     let lab = lab();
-    let _bearer = advertise(&lab, "gw0", &[]);
+    let _bearer = advertise(&lab, "gw0", &["--dhcp-option=option6:dns-server,[2001:db8:99::53]"]);
     let server = echo(&lab);
     lab.run(async |lab| {
         let mut agent = lab.spawn();
         let link_local = "fe80::64:2".parse().expect("one");
         let event = agent.order(Command::ConfigureCellular(slaac(Some(link_local)))).await;
-        assert!(matches!(event, Event::CellularReady { .. }), "{event:?}");
+        let dns = vec!["2001:db8:99::53".parse().expect("an address")];
+        assert_eq!(event, Event::CellularReady { dns });
         agent.prefer(Link::Cellular).await;
+        assert!(lab.resolvers().ends_with("nameserver 2001:db8:99::53\n"), "{}", lab.resolvers());
         assert!(source().is_some_and(|ip| ip.to_string().starts_with(CELLULAR)));
         let addresses = lab.laptop.ip("-6 address show wwan0");
         assert_eq!(addresses.matches("fe80::").count(), 1, "{addresses}");

@@ -9,6 +9,7 @@
 #![allow(clippy::expect_used, clippy::panic, clippy::indexing_slicing, reason = "a test may assume")]
 
 mod adopt;
+mod arp;
 mod card;
 mod hints;
 mod ipv6;

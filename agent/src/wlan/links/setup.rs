@@ -9,6 +9,7 @@ use tokio::time::Instant;
 
 use super::{
     Event, Lease, Link,
+    advertised::Servers,
     plan::{Plan, Preferred, Slot, Way},
     resolver::Outcome,
     rt,
@@ -42,6 +43,8 @@ pub(super) struct Setup {
     nic: Option<LinkInfo>,
     lease: Option<Lease>,
     dns: Vec<IpAddr>,
+    /// Name servers by router advertisement; they stay until the next one says otherwise.
+    advertised_dns: Vec<IpAddr>,
     /// Addresses that were told, by modem, DHCP or another program. Those by router advertisement come on top.
     told: Vec<Way>,
     link_local: Option<Ipv6Addr>,
@@ -53,6 +56,13 @@ pub(super) struct Setup {
     router: Option<IpAddr>,
     /// Waits for the first address of all until then.
     deadline: Option<Instant>,
+}
+
+impl Setup {
+    fn servers(&self) -> Vec<IpAddr> {
+        let advertised = self.advertised_dns.iter().filter(|server| !self.dns.contains(server));
+        self.dns.iter().chain(advertised).copied().collect()
+    }
 }
 
 impl Task {
@@ -258,7 +268,7 @@ impl Task {
     }
 
     async fn tell_ready(&mut self) {
-        let dns = self.setup(Link::Cellular).dns.clone();
+        let dns = self.setup(Link::Cellular).servers();
         self.tell(Event::CellularReady { dns }).await;
     }
 
@@ -321,6 +331,22 @@ impl Task {
             let has_way = self.keeper.wanted.plan(link).is_some_and(|plan| !plan.ways.is_empty());
             if has_way && self.setup_mut(link).deadline.take().is_some() {
                 self.tell_ready().await;
+            }
+        }
+    }
+
+    /// A router has told which name servers to ask.
+    pub(super) async fn learn_servers(&mut self, told: Servers) {
+        for link in LINKS {
+            let setup = self.setup_mut(link);
+            let mine = setup.nic.as_ref().is_some_and(|nic| nic.index == told.interface);
+            let servers: Vec<IpAddr> = told.servers.iter().copied().map(IpAddr::from).collect();
+            if !mine || !setup.learns || setup.advertised_dns == servers {
+                continue;
+            }
+            setup.advertised_dns = servers;
+            if self.keeper.wanted.preferred == Preferred::Link(link) {
+                self.name_servers().await;
             }
         }
     }
@@ -402,7 +428,7 @@ impl Task {
             return self.tell_resolved().await;
         }
         let done = match self.keeper.wanted.preferred {
-            Preferred::Link(link) => resolver.set(&self.setup(link).dns),
+            Preferred::Link(link) => resolver.set(&self.setup(link).servers()),
             Preferred::Nobody | Preferred::AsFound => resolver.restore(),
         };
         match done {
@@ -420,8 +446,8 @@ impl Task {
             Preferred::Link(link) => Some(self.setup(link)).filter(|setup| !setup.adopted),
             Preferred::Nobody | Preferred::AsFound => None,
         };
-        let servers = preferred.filter(|setup| !setup.dns.is_empty());
-        let wanted = servers.and_then(|setup| Some((setup.nic.as_ref()?.index, setup.dns.clone())));
+        let servers = preferred.map(|setup| (setup, setup.servers())).filter(|(_, all)| !all.is_empty());
+        let wanted = servers.and_then(|(setup, all)| Some((setup.nic.as_ref()?.index, all)));
         if let Some((index, servers)) = &wanted {
             self.keeper.ledger.note(|record| {
                 record.resolved.retain(|other| other != index);

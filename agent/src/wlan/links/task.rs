@@ -3,7 +3,7 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use linux_raw_sys::netlink::rtnetlink_groups::{RTNLGRP_IPV6_IFADDR, RTNLGRP_NEIGH};
+use linux_raw_sys::netlink::rtnetlink_groups::{RTNLGRP_IPV6_IFADDR, RTNLGRP_ND_USEROPT, RTNLGRP_NEIGH};
 use neli::consts::{rtnl::Rtm, socket::NlFamily};
 use tokio::{
     sync::{mpsc, oneshot},
@@ -11,7 +11,7 @@ use tokio::{
 };
 
 use super::{
-    Command, Event, Link, Settings, drain,
+    Command, Event, Link, Settings, advertised, drain,
     keeper::Keeper,
     ledger::Ledger,
     neighbour::{self, Neighbour},
@@ -31,8 +31,10 @@ use crate::wlan::{
 const DRAIN_EVERY: Duration = Duration::from_secs(1);
 /// DHCP clients' news that wait for the task.
 const NEWS: usize = 8;
-/// Neighbours, and addresses by router advertisement.
-const GROUPS: [u32; 2] = [RTNLGRP_NEIGH as u32, RTNLGRP_IPV6_IFADDR as u32];
+/// Neighbours, addresses by router advertisement, and name servers in them.
+const GROUPS: [u32; 3] = [RTNLGRP_NEIGH as u32, RTNLGRP_IPV6_IFADDR as u32, RTNLGRP_ND_USEROPT as u32];
+/// `RTM_NEWNDUSEROPT`.
+const ADVERTISED_OPTION: u16 = 68;
 /// `RTM_NEWNEIGH`.
 const NEW_NEIGHBOUR: u16 = 28;
 
@@ -166,6 +168,10 @@ impl Task {
                 let Ok(Some(neighbour)) = neighbour::read(frame.body) else { continue };
                 learn |= neighbour.router;
                 self.gateway(neighbour).await;
+            } else if frame.kind == ADVERTISED_OPTION {
+                if let Ok(Some(told)) = advertised::read(frame.body) {
+                    self.learn_servers(told).await;
+                }
             } else {
                 learn |= [Rtm::Newaddr, Rtm::Deladdr].map(u16::from).contains(&frame.kind);
             }
