@@ -5,7 +5,10 @@ use std::fmt::Write;
 use jiff::Timestamp;
 use serde_json::Value;
 
+use provisioning::message::Trigger;
+
 use crate::machine::{Carrier, CellularStatus, CredentialStatus, FailureStatus, State, Status, WlanStatus};
+use crate::supplicant::Owner;
 
 /// Lines for a terminal. An answer of another version that does not fit is shown as it came, indented.
 pub(super) fn of(json: &str) -> String {
@@ -82,6 +85,13 @@ fn wlan(status: &WlanStatus) -> String {
     parts.extend(status.ssid.as_ref().map(|ssid| format!("network \"{ssid}\"")));
     parts.extend(status.signal_dbm.map(|dbm| format!("signal {dbm} dBm")));
     parts.extend(status.address.as_ref().map(|address| format!("address {address}")));
+    parts.extend(status.owner.map(|owner| {
+        let owner = match owner {
+            Owner::WpaSupplicant => "wpa_supplicant",
+            Owner::NetworkManager => "NetworkManager",
+        };
+        format!("owned by {owner}")
+    }));
     if !status.supplicant {
         parts.push("wpa_supplicant does not answer".to_owned());
     }
@@ -99,7 +109,27 @@ fn credential(status: &CredentialStatus) -> String {
     }
     parts.push(if status.installed { "installed" } else { "not installed" }.to_owned());
     parts.push(format!("policy {}", status.policy_version));
+    if status.next {
+        parts.push("a newer one to be tried next".to_owned());
+    }
+    if status.reserve > 0 {
+        parts.push(format!("{} more in reserve", status.reserve));
+    }
+    parts.extend(status.renewal_due.map(|why| format!("a new one is due ({})", why_due(why))));
     parts.join(", ")
+}
+
+fn why_due(trigger: Trigger) -> &'static str {
+    match trigger {
+        Trigger::Attach => "first contact",
+        Trigger::Periodic => "the policy's period is over",
+        Trigger::BeforeMove => "the policy wants one before each move",
+        Trigger::Expiry => "much of its life is over",
+        Trigger::Used => "it was good for one login",
+        Trigger::ReturnedToCellular => "the policy wants one after each return to cellular",
+        Trigger::Rejected => "a login failed",
+        Trigger::User => "somebody asked for it",
+    }
 }
 
 fn failure_rows(failure: &FailureStatus) -> Vec<(&'static str, String)> {
@@ -143,6 +173,7 @@ mod tests {
                 interface: Some("wlan1".to_owned()),
                 mac: Some("02:00:00:00:01:00".to_owned()),
                 supplicant: true,
+                owner: Some(Owner::NetworkManager),
                 ssid: None,
                 signal_dbm: None,
                 address: None,
@@ -152,6 +183,9 @@ mod tests {
                 expires_at: Some(1_800_000_000),
                 one_time: false,
                 installed: true,
+                next: true,
+                reserve: 2,
+                renewal_due: Some(Trigger::Used),
                 policy_version: 3,
             }),
             last_failure: Some(FailureStatus {
@@ -170,8 +204,9 @@ mod tests {
 State         armed: ready; looking for the operator's Wi-Fi
 Traffic by    cellular
 Cellular      registered, network 00101, signal 64 %, bearer ready on wwan0, SIM 00101••••••••89
-Wi-Fi         wlan1, MAC 02:00:00:00:01:00
-Credential    abc@operator.example, until 2027-01-15T08:00:00Z, installed, policy 3
+Wi-Fi         wlan1, MAC 02:00:00:00:01:00, owned by NetworkManager
+Credential    abc@operator.example, until 2027-01-15T08:00:00Z, installed, policy 3, \
+a newer one to be tried next, 2 more in reserve, a new one is due (it was good for one login)
 Last failure  association-failed at 2023-11-14T22:13:20Z
   what        evil\u{fffd}[2J
   what to do  go nearer

@@ -2,7 +2,10 @@
 
 use std::time::{Duration, SystemTime};
 
-use nix::time::{ClockId, clock_gettime};
+use nix::{
+    sys::time::TimeSpec,
+    time::{ClockId, clock_gettime, clock_settime},
+};
 
 use crate::machine::Now;
 
@@ -20,4 +23,15 @@ fn since_boot() -> Duration {
 #[expect(clippy::disallowed_methods, reason = "the one place where the agent reads the wall clock")]
 pub(super) fn unix() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
+}
+
+/// Sets the system's clock. Without the right to do so (`CAP_SYS_TIME`) it stays wrong, and only the agent knows better.
+pub(super) fn set(unix: u64) {
+    let wanted = TimeSpec::from_duration(Duration::from_secs(unix));
+    match clock_settime(ClockId::CLOCK_REALTIME, wanted) {
+        Ok(()) => tracing::warn!(event = "clock-set", unix, "the system's clock was wrong and has been set"),
+        Err(error) => {
+            tracing::warn!(event = "clock-wrong", unix, %error, "the system's clock is wrong and cannot be set")
+        }
+    }
 }

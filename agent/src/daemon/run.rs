@@ -100,6 +100,7 @@ fn perform(worlds: &mut Worlds, action: Action) {
         Action::Portal(command) => worlds.portal.send(command),
         Action::Probe(command) => worlds.probe.send(command),
         Action::Note(note) => story::tell(&note),
+        Action::SetClock(unix) => clock::set(unix),
         Action::Save(stored) => {
             if let Err(error) = worlds.vault.store(&stored) {
                 // The credential still works until the next restart, so this is no reason to stop.

@@ -2,7 +2,7 @@
 //!
 //! Orthogonal to the state: `Armed` can have cellular or not, `Returning` waits for it.
 
-use std::time::Duration;
+use std::{net::IpAddr, time::Duration};
 
 use super::{Action, Failure, Machine, Note, State};
 use crate::{
@@ -28,6 +28,8 @@ pub(super) struct Cellular {
     asked: Option<(Ask, Duration)>,
     failures: u32,
     retry_at: Duration,
+    /// Name servers of the bearer that is set up.
+    dns: Vec<IpAddr>,
     /// Since when ModemManager shows no modem although a bearer is set up.
     unknown_since: Option<Duration>,
 }
@@ -59,6 +61,16 @@ impl Cellular {
             LinkState::Ready(bearer) => Some(bearer),
             _ => None,
         }
+    }
+
+    /// Name servers of the bearer, where they were told when it was set up.
+    pub(super) fn dns(&self) -> &[IpAddr] {
+        &self.dns
+    }
+
+    /// Nothing goes by cellular, and nothing is under way.
+    pub(super) fn is_down(&self) -> bool {
+        matches!(self.link, LinkState::Down) && self.asked.is_none() && self.connected_bearer().is_none()
     }
 
     pub(super) fn presence(&self) -> Presence {
@@ -107,7 +119,11 @@ impl Machine {
         } else {
             cellular.unknown_since.get_or_insert(self.now.since_boot);
         }
-        self.credential.sim_seen(&self.settings.subscriber_key, snapshot.imsi.as_ref());
+        if let Some(unix) = snapshot.network_time {
+            self.clock.network_told(self.system, unix);
+            self.now.unix = self.clock.unix(self.system);
+        }
+        self.learn_sim(&snapshot);
         self.cellular.modem = Some(snapshot);
     }
 
@@ -120,7 +136,8 @@ impl Machine {
         self.fail(Failure::CellularConnect, format!("{}: {}", failure.error, failure.text));
     }
 
-    pub(super) fn learn_cellular_ready(&mut self) {
+    pub(super) fn learn_cellular_ready(&mut self, dns: Vec<IpAddr>) {
+        self.cellular.dns = dns;
         let link = std::mem::take(&mut self.cellular.link);
         self.cellular.link = match link {
             LinkState::Configuring(bearer) | LinkState::Ready(bearer) => LinkState::Ready(bearer),
@@ -214,6 +231,7 @@ impl Machine {
 
     fn release_cellular(&mut self) {
         self.cellular.link = LinkState::Down;
+        self.cellular.dns = Vec::new();
         self.act(Action::Links(links::Command::ReleaseCellular));
         if self.carrier == Some(Link::Cellular) {
             self.carrier = None;
@@ -224,9 +242,11 @@ impl Machine {
         self.credential.link_lost();
     }
 
-    /// Cellular goes only when Wi-Fi carries the traffic, has been proved, and the policy says so.
+    /// Cellular goes only when Wi-Fi carries the traffic, has been proved, and the policy says so; or before the
+    /// login, where the policy wants the claims' literal order.
     fn cellular_wanted(&self) -> bool {
-        !(self.state == State::Offloaded && self.offload.cellular_may_go(self.now.since_boot))
+        let may_go = self.state == State::Offloaded && self.offload.cellular_may_go(self.now.since_boot);
+        !(may_go || self.breaks_first())
     }
 
     fn may_connect(&self) -> bool {

@@ -1,366 +1,223 @@
-//! The credential: when the portal is asked, what is kept, what stands in the supplicant.
+//! The credentials that are held: the one in use, the next one, a reserve; which of them the next join uses.
+//!
+//! `renew` asks the portal for more, `install` carries the chosen one into the supplicant and learns how it fared.
+//! A new one never takes the place of one that works: it is `next` until the AAA has accepted it.
 
-use std::{net::IpAddr, time::Duration};
+mod install;
+mod renew;
+
+use std::time::Duration;
 
 use provisioning::{
     identity::Imsi,
-    message::{Credential, CredentialRequest, Policy, Reason, Trigger},
+    message::{Credential, MAX_RESERVE, Policy, Trigger},
 };
 use sha2::{Digest, Sha256};
 
-use super::{Action, Failure, Machine, Note, State};
-use crate::{
-    modem::{Bearer, Ipv4Config, Ipv6Config},
-    provision,
-    supplicant::{self, JoinFailure},
-    vault::Stored,
-};
+use crate::vault::Stored;
 
-/// First wait after the portal refused or was not reached; doubles up to [`RETRY_MAX`].
-const RETRY_FIRST: Duration = Duration::from_secs(2);
-/// Longest wait between requests.
-const RETRY_MAX: Duration = Duration::from_secs(900);
-/// A portal's Retry-After is obeyed up to this.
-const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
-/// Wait after the supplicant refused the credential.
-const INSTALL_RETRY: Duration = Duration::from_secs(10);
-/// A request that nobody answered; the client's own limit is shorter.
-const FETCH_LIMIT: Duration = Duration::from_secs(60);
-
-/// Facts about the credential.
+/// Facts about the credentials.
 #[derive(Debug)]
 pub(super) struct Keeper {
     stored: Stored,
-    asking_since: Option<Duration>,
-    failures: u32,
-    retry_at: Duration,
-    /// Username that stands in the supplicant.
-    installed: Option<String>,
-    installing: bool,
-    /// The supplicant refused the last installation; no other before this.
-    install_at: Duration,
-    pub(super) supplicant_up: bool,
-    jitter: u64,
+    /// What is kept differs from what is on disk.
     dirty: bool,
-    /// When the current credential came, for periodic renewal.
-    fetched_at: Option<Duration>,
+    renew: renew::Renewal,
+    install: install::Installation,
+    /// Since when a renewal is due and the portal could not be asked.
+    offline_since: Option<Duration>,
 }
 
 impl Keeper {
-    pub(super) fn new(stored: Stored, jitter: u64) -> Self {
+    pub(super) fn new(mut stored: Stored, jitter: u64) -> Self {
+        stored.reserve.truncate(MAX_RESERVE.into());
         Self {
             stored,
-            asking_since: None,
-            failures: 0,
-            retry_at: Duration::ZERO,
-            installed: None,
-            installing: false,
-            install_at: Duration::ZERO,
-            supplicant_up: false,
-            jitter,
             dirty: false,
-            fetched_at: None,
+            renew: renew::Renewal::new(jitter),
+            install: install::Installation::default(),
+            offline_since: None,
         }
     }
 
-    pub(super) fn current(&self) -> Option<&Credential> {
-        self.stored.current.as_ref()
+    /// What must be on disk before anything else is done with it; once for each change.
+    pub(super) fn to_save(&mut self) -> Option<Stored> {
+        std::mem::take(&mut self.dirty).then(|| self.stored.clone())
     }
 
+    /// The one that the next join uses, alive or not allowed as it may be: [`Keeper::usable`] says whether.
+    pub(super) fn chosen(&self, unix: u64) -> Option<&Credential> {
+        self.stored.next.as_ref().filter(|next| alive(next, unix)).or_else(|| {
+            self.stored.current.as_ref().filter(|current| alive(current, unix) && !self.stored.spent)
+        })
+    }
+
+    /// The one whose password is used, or would be; its policy holds even after its end.
+    pub(super) fn current(&self, unix: u64) -> Option<&Credential> {
+        self.chosen(unix).or(self.stored.current.as_ref()).or(self.stored.next.as_ref())
+    }
+
+    /// The policy that came last.
     pub(super) fn policy(&self) -> Option<&Policy> {
-        self.stored.current.as_ref().map(|credential| &credential.policy)
+        self.newest().map(|credential| &credential.policy)
+    }
+
+    fn newest(&self) -> Option<&Credential> {
+        self.stored.next.as_ref().or(self.stored.current.as_ref())
+    }
+
+    pub(super) fn reserve(&self) -> usize {
+        self.stored.reserve.len()
+    }
+
+    pub(super) fn has_next(&self) -> bool {
+        self.stored.next.is_some()
+    }
+
+    pub(super) fn renewal_due(&self) -> Option<Trigger> {
+        self.stored.renewal_due
     }
 
     /// There is a credential that may be used for a join now.
-    pub(super) fn usable(&self, unix: u64) -> bool {
-        let alive = self.current().is_some_and(|c| c.expires_at.is_none_or(|end| unix < end));
-        // After a return to cellular and after use the policy wants a new password first (B6, B7); a renewal for
-        // any other reason does not stop the device from using what it has.
-        let blocked = matches!(
-            self.stored.renewal_due,
-            Some(Trigger::ReturnedToCellular | Trigger::Used | Trigger::Rejected)
-        );
-        alive && !blocked
+    pub(super) fn usable(&self, now: Duration, unix: u64) -> bool {
+        self.chosen(unix).is_some_and(|chosen| {
+            let grace = self.grace_until(chosen).is_some_and(|at| now >= at);
+            grace || !(self.blocked() || ending(chosen, unix))
+        })
     }
 
-    pub(super) fn asking(&self) -> bool {
-        self.asking_since.is_some()
+    /// After a return to cellular and before a move the policy wants a new password first (B4, B7); a renewal for any
+    /// other reason does not stop the device from using what it has.
+    fn blocked(&self) -> bool {
+        matches!(self.stored.renewal_due, Some(Trigger::ReturnedToCellular | Trigger::BeforeMove))
     }
 
-    pub(super) fn installed(&self) -> bool {
-        self.installed.is_some() && self.installed.as_deref() == self.current().map(|c| c.username.as_str())
+    /// When what is held may be used although it is due for renewal, because the portal is out of reach.
+    fn grace_until(&self, chosen: &Credential) -> Option<Duration> {
+        let grace = chosen.policy.offline_grace_secs;
+        (grace > 0).then_some(())?;
+        Some(self.offline_since? + Duration::from_secs(grace.into()))
     }
 
     /// Asks for a renewal, unless one for a stronger reason is due already.
     pub(super) fn want(&mut self, trigger: Trigger) {
-        if self.stored.renewal_due.is_none() || trigger == Trigger::Rejected {
+        let strength = |trigger| match trigger {
+            Trigger::ReturnedToCellular | Trigger::BeforeMove => 2,
+            Trigger::Rejected | Trigger::Used | Trigger::User => 1,
+            Trigger::Attach | Trigger::Periodic | Trigger::Expiry => 0,
+        };
+        if self.stored.renewal_due.is_none_or(|due| strength(trigger) > strength(due)) {
             self.stored.renewal_due = Some(trigger);
             self.dirty = true;
         }
     }
 
-    /// A credential belongs to the SIM it was given for: another SIM drops it.
-    pub(super) fn sim_seen(&mut self, key: &[u8; 32], imsi: Option<&Imsi>) {
-        let Some(imsi) = imsi else { return };
-        let handle = subscriber_handle(key, imsi);
-        if self.stored.subscriber.is_some_and(|known| known != handle) {
-            self.stored = Stored::default();
+    /// Traffic came back to cellular and the policy wants a new password before Wi-Fi is used again (B7). One that
+    /// has never been used is new.
+    pub(super) fn returned(&mut self) {
+        let renew = self.policy().is_some_and(|policy| policy.renew_after_return);
+        if renew && self.stored.next.is_none() && self.stored.reserve.is_empty() {
+            self.want(Trigger::ReturnedToCellular);
+        }
+    }
+
+    /// The portal gave this one.
+    fn take_in(&mut self, credential: Credential, unix: u64) {
+        let wanted = usize::from(credential.policy.one_time_reserve.min(MAX_RESERVE));
+        let spare = self.stored.renewal_due.is_none() && self.chosen(unix).is_some_and(|c| c.one_time);
+        if spare && credential.one_time && self.stored.reserve.len() < wanted {
+            self.stored.reserve.push(credential);
+        } else {
+            self.stored.next = Some(credential);
+            self.stored.renewal_due = None;
+        }
+        self.offline_since = None;
+        self.dirty = true;
+    }
+
+    /// The AAA accepted the login of this user name: the old one dies, and a one-time one is used up.
+    fn accepted(&mut self, username: &str) {
+        if let Some(next) = self.stored.next.take_if(|next| next.username == username) {
+            self.stored.current = Some(next);
+            self.stored.spent = false;
             self.dirty = true;
+        }
+        let used = self.stored.current.as_ref().is_some_and(|c| c.one_time && c.username == username);
+        if used && !self.stored.spent {
+            self.stored.spent = true;
+            self.dirty = true;
+            self.want(Trigger::Used);
+        }
+    }
+
+    /// The AAA refused the login of this user name. The other one, where it still lives, is used.
+    fn refused(&mut self, username: &str, unix: u64) {
+        if let Some(next) = self.stored.next.take_if(|next| next.username == username) {
+            if self.chosen(unix).is_none() {
+                // Of no use but for its policy.
+                self.stored.current = Some(next);
+                self.stored.spent = true;
+            }
+        } else if self.stored.current.as_ref().is_some_and(|current| current.username == username) {
+            self.stored.spent = true;
+        }
+        self.dirty = true;
+        self.want(Trigger::Rejected);
+    }
+
+    /// Nothing unused is left: one of the reserve steps in.
+    fn call_reserve(&mut self, unix: u64) {
+        let before = self.stored.reserve.len();
+        self.stored.reserve.retain(|credential| alive(credential, unix));
+        self.dirty |= before != self.stored.reserve.len();
+        if self.chosen(unix).is_none() && !self.stored.reserve.is_empty() {
+            self.stored.next = Some(self.stored.reserve.remove(0));
+            if matches!(self.stored.renewal_due, Some(Trigger::Used | Trigger::Rejected | Trigger::Expiry)) {
+                self.stored.renewal_due = None;
+            }
+            self.dirty = true;
+        }
+    }
+
+    /// Everything goes: the operator took the right away, or it belongs to another SIM.
+    fn drop_all(&mut self) {
+        let subscriber = self.stored.subscriber;
+        self.stored = Stored { subscriber, ..Stored::default() };
+        self.offline_since = None;
+        self.dirty = true;
+    }
+
+    /// A credential belongs to the SIM it was given for: another SIM drops it. True when something was dropped.
+    pub(super) fn sim_seen(&mut self, key: &[u8; 32], imsi: Option<&Imsi>) -> bool {
+        let Some(imsi) = imsi else { return false };
+        let handle = subscriber_handle(key, imsi);
+        let mut dropped = false;
+        if self.stored.subscriber.is_some_and(|known| known != handle) {
+            dropped = self.newest().is_some();
+            self.drop_all();
         }
         if self.stored.subscriber != Some(handle) {
             self.stored.subscriber = Some(handle);
             self.dirty = true;
         }
-    }
-
-    /// The way to the portal is gone; its answer will not come.
-    pub(super) fn link_lost(&mut self) {
-        self.asking_since = None;
-    }
-
-    fn back_off(&mut self, now: Duration, least: Option<Duration>) {
-        let doubled = RETRY_FIRST.saturating_mul(2u32.saturating_pow(self.failures.min(12))).min(RETRY_MAX);
-        self.failures = self.failures.saturating_add(1);
-        let wait = doubled.max(least.unwrap_or_default().min(RETRY_AFTER_MAX));
-        // Up to a quarter more, so that a fleet that failed together does not return together.
-        self.jitter =
-            self.jitter.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        let spread = wait / 4 * u32::from((self.jitter >> 56) as u8) / 255;
-        self.retry_at = now + wait + spread;
+        dropped
     }
 }
 
-impl Machine {
-    pub(super) fn learn_portal(&mut self, event: provision::Event) {
-        if self.credential.asking_since.take().is_none() {
-            return;
-        }
-        let now = self.now.since_boot;
-        match event {
-            provision::Event::Granted(credential) => {
-                self.note(Note::CredentialReceived {
-                    username: credential.username.clone(),
-                    expires_at: credential.expires_at,
-                });
-                self.credential.failures = 0;
-                self.credential.retry_at = Duration::ZERO;
-                self.credential.fetched_at = Some(now);
-                self.credential.stored.current = Some(*credential);
-                self.credential.stored.renewal_due = None;
-                self.credential.dirty = true;
-                self.last_failure =
-                    self.last_failure.take().filter(|(failure, _)| !failure.is_before_credential());
-                self.join.scan_now();
-            }
-            provision::Event::Refused { reason, retry_after } => {
-                self.credential.back_off(now, retry_after);
-                if reason == Reason::NotEntitled {
-                    // The operator took the right away: what is held is not to be used any more.
-                    self.credential.stored.current = None;
-                    self.credential.dirty = true;
-                }
-                self.fail(Failure::PortalRefused(reason), "the portal refused");
-            }
-            provision::Event::Unreachable { step, text } => {
-                self.credential.back_off(now, None);
-                self.fail(Failure::PortalUnreachable, format!("{step}: {text}"));
-            }
-        }
-    }
-
-    pub(super) fn learn_supplicant(&mut self, event: supplicant::Event) {
-        match event {
-            supplicant::Event::Up => {
-                self.credential.supplicant_up = true;
-                self.credential.installed = None;
-                self.credential.installing = false;
-                self.join.scan_now();
-            }
-            supplicant::Event::Down => {
-                self.credential.supplicant_up = false;
-                self.credential.installed = None;
-                self.credential.installing = false;
-                self.wifi_lost(super::ReturnReason::WlanGone);
-            }
-            supplicant::Event::Installed => {
-                self.credential.installing = false;
-                let username = self.credential.current().map(|c| c.username.clone());
-                if let Some(username) = username {
-                    self.credential.installed = Some(username.clone());
-                    self.note(Note::CredentialInstalled { username });
-                }
-            }
-            supplicant::Event::Failed(text) => {
-                if self.credential.installing {
-                    self.credential.installing = false;
-                    self.credential.install_at = self.now.since_boot + INSTALL_RETRY;
-                }
-                self.fail(Failure::Supplicant, text);
-            }
-            supplicant::Event::JoinFailed { failure, text } => {
-                if failure == JoinFailure::Rejected && self.state == State::Joining {
-                    self.credential.want(Trigger::Rejected);
-                    self.credential.back_off(self.now.since_boot, None);
-                }
-                self.learn_join_failure(failure.into(), &text);
-            }
-            supplicant::Event::Connected { bssid, pairwise_cipher, tls_version, key_mgmt: _ } => {
-                self.note(Note::Connected { bssid, cipher: pairwise_cipher, tls_version });
-                self.learn_connected();
-            }
-            supplicant::Event::Disconnected { .. } => self.wifi_lost(super::ReturnReason::Disconnected),
-            supplicant::Event::Owner(_) | supplicant::Event::Addressed(_) => {}
-            supplicant::Event::Associated { .. } | supplicant::Event::ServerAccepted { .. } => {}
-        }
-    }
-
-    /// Asks the portal when a credential is missing or due, saves what changed, installs what is new.
-    pub(super) fn tend_credential(&mut self) {
-        let now = self.now.since_boot;
-        if self.credential.asking_since.is_some_and(|since| now >= since + FETCH_LIMIT) {
-            self.credential.asking_since = None;
-            self.credential.back_off(now, None);
-        }
-        self.notice_age();
-        if let Some(trigger) = self.trigger() {
-            self.ask(trigger);
-        }
-        if std::mem::take(&mut self.credential.dirty) {
-            self.act(Action::Save(Box::new(self.credential.stored.clone())));
-        }
-        self.install();
-    }
-
-    /// The state while the portal's answer is awaited.
-    pub(super) fn decide_provisioning(&mut self) {
-        if !self.credential.asking() {
-            self.decide_waiting();
-        }
-    }
-
-    /// When the credential wants attention next.
-    pub(super) fn credential_deadline(&self) -> Option<Duration> {
-        let keeper = &self.credential;
-        let asked = keeper.asking_since.map(|since| since + FETCH_LIMIT);
-        let retry =
-            [keeper.retry_at, keeper.install_at].into_iter().filter(|at| *at > self.now.since_boot).min();
-        let renewal = keeper
-            .current()
-            .and_then(renew_at)
-            .filter(|_| keeper.stored.renewal_due.is_none())
-            .map(|at| self.now.since_boot + Duration::from_secs(at.saturating_sub(self.now.unix).max(1)));
-        let end = keeper
-            .current()
-            .and_then(|credential| credential.expires_at)
-            .filter(|end| *end > self.now.unix)
-            .map(|end| self.now.since_boot + Duration::from_secs(end - self.now.unix));
-        [asked, retry, renewal, end, self.periodic_at()].into_iter().flatten().min()
-    }
-
-    /// The credential has so little life left that Wi-Fi must be left before it ends.
-    pub(super) fn credential_is_ending(&self) -> bool {
-        self.credential.current().is_some_and(|credential| {
-            credential.expires_at.is_some_and(|end| {
-                let life = end.saturating_sub(credential.issued_at);
-                self.now.unix.saturating_add((life / 10).clamp(5, 120)) >= end
-            })
-        })
-    }
-
-    fn periodic_at(&self) -> Option<Duration> {
-        let every =
-            self.credential.policy().map(|policy| policy.renew_every_secs).filter(|secs| *secs > 0)?;
-        Some(self.credential.fetched_at? + Duration::from_secs(every)).filter(|at| *at > self.now.since_boot)
-    }
-
-    /// Turns the age of the credential into a wish (triggers B3, B5).
-    fn notice_age(&mut self) {
-        let Some(credential) = self.credential.current() else { return };
-        let every = credential.policy.renew_every_secs;
-        if renew_at(credential).is_some_and(|at| self.now.unix >= at) {
-            self.credential.want(Trigger::Expiry);
-        }
-        let age = self.credential.fetched_at.map(|at| self.now.since_boot.saturating_sub(at));
-        if every > 0 && age.is_some_and(|age| age >= Duration::from_secs(every)) {
-            self.credential.want(Trigger::Periodic);
-        }
-    }
-
-    fn trigger(&self) -> Option<Trigger> {
-        let keeper = &self.credential;
-        let quiet = matches!(
-            self.state,
-            State::NoModem
-                | State::Locked
-                | State::Searching
-                | State::Attached
-                | State::Armed
-                | State::Provisioning
-        );
-        let may_ask = quiet && keeper.asking_since.is_none() && self.now.since_boot >= keeper.retry_at;
-        if !may_ask || !self.cellular.ready() || self.wlan.is_none() {
-            return None;
-        }
-        match keeper.stored.renewal_due {
-            Some(trigger) => Some(trigger),
-            None if keeper.current().is_none() => Some(Trigger::Attach),
-            None => None,
-        }
-    }
-
-    fn ask(&mut self, trigger: Trigger) {
-        let (Some(bearer), Some(modem), Some(wlan)) =
-            (self.cellular.bearer(), self.cellular.modem.as_ref(), self.wlan.as_ref())
-        else {
-            return;
-        };
-        if modem.imsi.is_none() && modem.imei.is_none() {
-            return;
-        }
-        let request = CredentialRequest {
-            imsi: modem.imsi.clone(),
-            imei: modem.imei.clone(),
-            mac: wlan.permanent_mac,
-            trigger,
-            agent: self.settings.agent.clone(),
-        };
-        let route = provision::Route { interface: bearer.interface.clone(), dns: name_servers(bearer) };
-        self.note(Note::CredentialRequested {
-            trigger,
-            imsi: request.imsi.clone(),
-            imei: request.imei.clone(),
-            mac: request.mac,
-        });
-        self.credential.asking_since = Some(self.now.since_boot);
-        self.act(Action::Portal(provision::Command::Fetch { request, route }));
-        if !self.credential.usable(self.now.unix) && !matches!(self.state, State::Provisioning) {
-            self.enter(State::Provisioning);
-        }
-    }
-
-    /// A network block is never replaced while it is in use: that would break the association.
-    fn install(&mut self) {
-        let free =
-            !matches!(self.state, State::Joining | State::Verifying | State::Offloaded | State::Returning);
-        let keeper = &self.credential;
-        if !free || !keeper.supplicant_up || keeper.installing || keeper.installed() {
-            return;
-        }
-        if self.now.since_boot < keeper.install_at {
-            return;
-        }
-        if let Some(credential) = keeper.current().cloned() {
-            self.credential.installing = true;
-            let credential = Box::new(credential);
-            self.act(Action::Supplicant(supplicant::Command::Install { credential }));
-        }
-    }
+/// Before its end.
+fn alive(credential: &Credential, unix: u64) -> bool {
+    credential.expires_at.is_none_or(|end| unix < end)
 }
 
-/// Renewal begins when four fifths of the life are over (DESIGN: renews at 50–80 % of life).
-fn renew_at(credential: &Credential) -> Option<u64> {
+/// It has so little life left that Wi-Fi must be left before it ends, and is not worth a join.
+pub(super) fn ending(credential: &Credential, unix: u64) -> bool {
+    ending_at(credential).is_some_and(|at| unix >= at)
+}
+
+fn ending_at(credential: &Credential) -> Option<u64> {
     let end = credential.expires_at?;
-    Some(end.saturating_sub(end.saturating_sub(credential.issued_at) / 5))
+    let life = end.saturating_sub(credential.issued_at);
+    Some(end.saturating_sub((life / 10).clamp(5, 120)))
 }
 
 /// Which SIM a stored credential belongs to, without keeping the IMSI.
@@ -370,15 +227,4 @@ fn subscriber_handle(key: &[u8; 32], imsi: &Imsi) -> [u8; 32] {
     digest.update(key);
     digest.update(imsi.expose().as_bytes());
     digest.finalize().into()
-}
-
-fn name_servers(bearer: &Bearer) -> Vec<IpAddr> {
-    let mut servers = Vec::new();
-    if let Some(Ipv4Config::Static { dns, .. }) = &bearer.ipv4 {
-        servers.extend(dns.iter().copied().map(IpAddr::V4));
-    }
-    if let Some(Ipv6Config::Static { dns, .. }) = &bearer.ipv6 {
-        servers.extend(dns.iter().copied().map(IpAddr::V6));
-    }
-    servers
 }

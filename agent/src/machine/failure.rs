@@ -39,6 +39,12 @@ pub enum Failure {
     NoInternet,
     /// A route or address could not be set.
     Route,
+    /// The SIM waits for a PIN or PUK.
+    SimLocked,
+    /// There is no SIM.
+    SimMissing,
+    /// The card does not take the MAC address that the credential is bound to.
+    Mac,
 }
 
 impl Failure {
@@ -59,6 +65,9 @@ impl Failure {
             Self::Captive => "captive-portal",
             Self::NoInternet => "no-internet",
             Self::Route => "route",
+            Self::SimLocked => "sim-locked",
+            Self::SimMissing => "sim-missing",
+            Self::Mac => "mac-refused",
         }
     }
 
@@ -66,7 +75,12 @@ impl Failure {
     pub(super) fn is_before_credential(self) -> bool {
         matches!(
             self,
-            Self::CellularConnect | Self::CellularLink | Self::PortalUnreachable | Self::PortalRefused(_)
+            Self::CellularConnect
+                | Self::CellularLink
+                | Self::PortalUnreachable
+                | Self::PortalRefused(_)
+                | Self::SimLocked
+                | Self::SimMissing
         )
     }
 
@@ -95,6 +109,13 @@ impl Failure {
             Self::Captive => "the network wants a login page; the agent stays on cellular",
             Self::NoInternet => "the access point has no Internet; the agent stays on cellular",
             Self::Route => "look for another program that changes routes (ip monitor)",
+            Self::SimLocked => {
+                "unlock the SIM (mmcli -i any --pin=…, or --puk=… --pin=…), or mend its PIN in agent.toml"
+            }
+            Self::SimMissing => "put the SIM in; some modems see it only after a restart",
+            Self::Mac => {
+                "look whether the card's driver and its owner (wpa_supplicant, NetworkManager) let it change"
+            }
         }
     }
 }

@@ -63,6 +63,8 @@ pub enum Action {
     Portal(provision::Command),
     /// To the probe.
     Probe(probe::Command),
+    /// Set the system's clock to this, seconds since 1970: it is too wrong for checking certificates.
+    SetClock(u64),
     /// Keep this on disk.
     Save(Box<Stored>),
     /// Tell people.
@@ -184,6 +186,10 @@ pub enum ReturnReason {
     Expiring,
     /// Somebody said so.
     User,
+    /// The operator took the right away.
+    Revoked,
+    /// Another SIM is in the modem.
+    SimChanged,
 }
 
 impl ReturnReason {
@@ -198,11 +204,13 @@ impl ReturnReason {
             Self::LeaseLost => "lease-lost",
             Self::Expiring => "expiring",
             Self::User => "user",
+            Self::Revoked => "revoked",
+            Self::SimChanged => "sim-changed",
         }
     }
 
     /// Whether Wi-Fi can still carry packets until cellular is up.
     pub fn link_is_alive(self) -> bool {
-        matches!(self, Self::SignalLow | Self::Expiring | Self::User | Self::NoInternet | Self::LeaseLost)
+        !matches!(self, Self::BeaconLoss | Self::Disconnected | Self::WlanGone)
     }
 }

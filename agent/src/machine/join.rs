@@ -1,52 +1,56 @@
-//! `Armed`, `Joining`, `Verifying`: from looking for a network to a proved link. Cellular carries the traffic.
+//! `Armed` and `Joining`: from looking for a network to an address on it. Cellular carries the traffic, unless the
+//! policy wants it broken first.
 
 use std::time::Duration;
 
-use super::{Action, Failure, Machine, Note, ReturnReason, State, signal::Verdict};
+use provisioning::{
+    identity::Mac,
+    message::{MacMode, Sequence, Trigger},
+};
+
+use super::{Action, Failure, Machine, Note, ReturnReason, State};
 use crate::{
-    supplicant,
+    supplicant::{self, Owner},
     wlan::{
-        self, Bss,
+        self,
         links::{self, Lease, Link},
-        probe,
     },
 };
 
-/// First pause between scans; doubles up to [`SCAN_MAX`] while nothing of ours is heard.
-const SCAN_FIRST: Duration = Duration::from_secs(2);
-/// Longest pause. A scan costs the battery some tenths of a second of radio.
-const SCAN_MAX: Duration = Duration::from_secs(60);
-/// While a network is being watched for the dwell time.
-const SCAN_DWELL: Duration = Duration::from_secs(1);
-/// A scan whose end was never told.
-const SCAN_LIMIT: Duration = Duration::from_secs(15);
 /// DHCP has a shorter limit of its own; this one holds when its task died.
 const ADDRESS_LIMIT: Duration = Duration::from_secs(30);
-/// Pause between probes of one series.
-const PROBE_PAUSE: Duration = Duration::from_secs(1);
+/// The card answers a change of its address at once.
+const MAC_LIMIT: Duration = Duration::from_secs(5);
+/// Break before make: the login begins after this also when the modem has not said that the bearer is down.
+const BREAK_LIMIT: Duration = Duration::from_secs(5);
 
-/// Facts about looking and joining.
+/// Facts about one join.
 #[derive(Debug, Default)]
 pub(super) struct Join {
     target: Option<String>,
-    next_scan: Duration,
-    pause: Option<Duration>,
-    scanning_since: Option<Duration>,
-    connected_at: Option<Duration>,
-    probing: bool,
-    next_probe: Duration,
+    progress: Progress,
+    /// An address that the owner of the interface got, perhaps before we heard that the login worked.
+    offered: Option<Lease>,
+}
+
+/// How far `Joining` is, and since when.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+enum Progress {
+    /// Cellular goes first, where the policy says so.
+    #[default]
+    Breaking,
+    /// The card is to use another address.
+    Masking(Duration),
+    /// The supplicant associates and authenticates.
+    Authenticating(Duration),
+    /// An address is awaited.
+    Connected(Duration),
 }
 
 impl Join {
-    /// Look at once: something changed that makes a network likelier.
-    pub(super) fn scan_now(&mut self) {
-        self.next_scan = Duration::ZERO;
-        self.pause = None;
-    }
-
-    pub(super) fn scan_failed(&mut self, now: Duration) {
-        self.scanning_since = None;
-        self.next_scan = now + SCAN_FIRST;
+    /// The network that is to be joined.
+    pub(super) fn aim(&mut self, ssid: String) {
+        self.target = Some(ssid);
     }
 
     /// Network being joined or in use.
@@ -54,88 +58,139 @@ impl Join {
         self.target.as_deref()
     }
 
-    fn scan_ended(&mut self, now: Duration, watching: bool) {
-        self.scanning_since = None;
-        let pause = if watching {
-            self.pause = None;
-            SCAN_DWELL
-        } else {
-            let pause = self.pause.unwrap_or(SCAN_FIRST);
-            self.pause = Some((pause * 2).min(SCAN_MAX));
-            pause
-        };
-        self.next_scan = now + pause;
+    /// Nothing is being joined any more.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
     }
 }
 
 impl Machine {
-    pub(super) fn learn_scan(&mut self, results: &[Bss]) {
-        let now = self.now.since_boot;
-        if self.state != State::Armed || self.held || self.join.target.is_some() {
-            self.join.scanning_since = None;
-            return;
-        }
-        let Some(policy) = self.credential.policy() else { return };
-        let verdict = self.judge.scan(now, policy, results);
-        if let Verdict::Dwell { ssid, signal_dbm, first: true }
-        | Verdict::Join { ssid, signal_dbm, first: true } = &verdict
-        {
-            self.note(Note::NetworkSensed { ssid: ssid.clone(), signal_dbm: *signal_dbm });
-        }
-        if let Verdict::Join { ssid, .. } = verdict {
-            self.join.target = Some(ssid);
-        }
-        let watching = self.judge.has_candidate();
-        self.join.scan_ended(now, watching);
-        if watching {
-            // No use in looking every second while a penalty runs.
-            self.join.next_scan = self.join.next_scan.max(self.judge.not_before());
-        }
-    }
-
     pub(super) fn decide_armed(&mut self) {
-        if !self.credential.usable(self.now.unix) {
+        let (now, unix) = (self.now.since_boot, self.now.unix);
+        if self.join.target.is_some() && self.credential.stale_for_move(now) {
+            self.credential.want(Trigger::BeforeMove);
+        }
+        if !self.credential.usable(now, unix) {
             self.join.target = None;
             self.decide_waiting();
             return;
         }
-        if !self.credential.installed() || self.wlan.is_none() || self.held {
+        if !self.credential.installed(unix) || self.wlan.is_none() || self.held {
             self.join.target = None;
             return;
         }
-        if let Some(ssid) = self.join.target.clone() {
-            self.join.connected_at = None;
-            self.join.probing = false;
-            self.lease = None;
-            self.signal_dbm = None;
-            self.enter(State::Joining);
-            self.note(Note::Joining { ssid: ssid.clone() });
-            self.act(Action::Supplicant(supplicant::Command::Join { ssid: ssid.into_bytes() }));
+        let Some(ssid) = self.join.target.clone() else {
+            self.scan_if_due();
             return;
-        }
-        self.scan_if_due();
+        };
+        self.join = Join { target: Some(ssid.clone()), ..Join::default() };
+        self.verify = super::verify::Verify::default();
+        self.lease = None;
+        self.signal_dbm = None;
+        self.enter(State::Joining);
+        self.note(Note::Joining { ssid });
     }
 
-    fn scan_if_due(&mut self) {
+    /// The policy wants cellular to be gone before the login.
+    pub(super) fn breaks_first(&self) -> bool {
+        let break_first =
+            self.credential.policy().is_some_and(|policy| policy.sequence == Sequence::BreakBeforeMake);
+        break_first && matches!(self.state, State::Joining | State::Verifying) && !self.verify.again()
+    }
+
+    pub(super) fn decide_joining(&mut self) {
         let now = self.now.since_boot;
-        if self.join.scanning_since.is_some_and(|since| now < since + SCAN_LIMIT) || now < self.join.next_scan
-        {
-            return;
+        match self.join.progress {
+            Progress::Breaking
+                if self.breaks_first() && !self.cellular.is_down() && self.age() < BREAK_LIMIT => {}
+            Progress::Breaking => self.mask(),
+            Progress::Masking(_) if self.mask_wanted().is_none() => self.authenticate(),
+            Progress::Masking(since) if now >= since + MAC_LIMIT => {
+                self.abort_join(Failure::Mac, "the card does not say that it uses the address");
+            }
+            Progress::Masking(_) => {}
+            Progress::Authenticating(since) if now >= since + self.settings.join_limit => {
+                self.abort_join(Failure::AaaSilent, "the join took too long");
+            }
+            Progress::Authenticating(_) => {}
+            Progress::Connected(since) if now >= since + ADDRESS_LIMIT => {
+                self.abort_join(Failure::NoDhcp, "no address in time");
+            }
+            Progress::Connected(_) => {}
         }
-        let Some(policy) = self.credential.policy() else { return };
-        let ssids = policy.networks.iter().map(|network| network.ssid.clone().into_bytes()).collect();
-        self.join.scanning_since = Some(now);
-        self.act(Action::Wlan(wlan::Command::Scan { ssids, frequencies: Vec::new() }));
+    }
+
+    /// The address that the card must get before it may be heard on the air.
+    fn mask_wanted(&self) -> Option<Mac> {
+        let card = self.wlan.as_ref()?;
+        // NetworkManager sets the address itself, from the profile that it is given.
+        if self.credential.owner() == Some(Owner::NetworkManager) {
+            return None;
+        }
+        let wanted = match self.credential.chosen(self.now.unix)?.mac_mode {
+            MacMode::Permanent => card.permanent_mac,
+            MacMode::Issued(mac) => mac,
+            MacMode::Unbound => return None,
+        };
+        (wanted != card.current_mac).then_some(wanted)
+    }
+
+    fn mask(&mut self) {
+        match self.mask_wanted() {
+            Some(mac) => {
+                self.join.progress = Progress::Masking(self.now.since_boot);
+                self.act(Action::Wlan(wlan::Command::SetMac(mac)));
+            }
+            None => self.authenticate(),
+        }
+    }
+
+    fn authenticate(&mut self) {
+        let Some(ssid) = self.join.target.clone() else { return };
+        self.join.progress = Progress::Authenticating(self.now.since_boot);
+        self.act(Action::Supplicant(supplicant::Command::Join { ssid: ssid.into_bytes() }));
+    }
+
+    pub(super) fn learn_mac_refused(&mut self, text: &str) {
+        if self.state == State::Joining && matches!(self.join.progress, Progress::Masking(_)) {
+            self.abort_join(Failure::Mac, text);
+        } else {
+            self.fail(Failure::Mac, text);
+        }
     }
 
     pub(super) fn learn_connected(&mut self) {
-        if self.state != State::Joining || self.join.connected_at.is_some() {
+        if self.state != State::Joining || !matches!(self.join.progress, Progress::Authenticating(_)) {
             return;
         }
-        self.join.connected_at = Some(self.now.since_boot);
+        self.join.progress = Progress::Connected(self.now.since_boot);
+        match self.join.offered.take() {
+            Some(lease) => self.adopt(lease),
+            None if self.credential.owner() == Some(Owner::NetworkManager) => {}
+            None => {
+                if let Some(wlan) = &self.wlan {
+                    let interface = wlan.name.clone();
+                    self.act(Action::Links(links::Command::AcquireWlan { interface }));
+                }
+            }
+        }
+    }
+
+    /// The owner of the interface has got an address: it is used, and nobody asks for another.
+    pub(super) fn learn_addressed(&mut self, lease: Lease) {
+        match self.state {
+            State::Joining if !matches!(self.join.progress, Progress::Connected(_)) => {
+                self.join.offered = Some(lease);
+            }
+            State::Joining | State::Verifying | State::Offloaded | State::Returning => self.adopt(lease),
+            _ => {}
+        }
+    }
+
+    fn adopt(&mut self, lease: Lease) {
         if let Some(wlan) = &self.wlan {
             let interface = wlan.name.clone();
-            self.act(Action::Links(links::Command::AcquireWlan { interface }));
+            self.act(Action::Links(links::Command::AdoptWlan { interface, lease }));
         }
     }
 
@@ -146,13 +201,11 @@ impl Machine {
     }
 
     pub(super) fn learn_lease(&mut self, lease: Lease) {
+        let address = lease.address;
+        self.lease = Some(lease);
         if self.state == State::Joining {
-            self.note(Note::WlanAddress { address: lease.address });
-            self.join.next_probe = self.now.since_boot;
-            self.lease = Some(lease);
+            self.note(Note::WlanAddress { address });
             self.enter(State::Verifying);
-        } else {
-            self.lease = Some(lease);
         }
     }
 
@@ -171,77 +224,23 @@ impl Machine {
         }
     }
 
-    pub(super) fn decide_joining(&mut self) {
-        let (since, limit, failure, text) = match self.join.connected_at {
-            None => (self.entered, self.settings.join_limit, Failure::AaaSilent, "the join took too long"),
-            Some(at) => (at, ADDRESS_LIMIT, Failure::NoDhcp, "no address in time"),
-        };
-        if self.now.since_boot >= since + limit {
-            self.abort_join(failure, text);
-        }
-    }
-
-    pub(super) fn decide_verifying(&mut self) {
-        if self.carrier == Some(Link::Wlan) {
-            self.begin_offload();
-        } else if self.age() >= self.settings.verify_limit {
-            self.abort_join(Failure::NoInternet, "no answer to the probe");
-        } else if self.moving.is_none() && !self.join.probing && self.now.since_boot >= self.join.next_probe {
-            self.join.probing = true;
-            self.probe();
-        }
-    }
-
-    /// One probe over the WLAN.
-    pub(super) fn probe(&mut self) {
-        let (Some(wlan), Some(lease), Some(policy)) = (&self.wlan, &self.lease, self.credential.policy())
-        else {
-            return;
-        };
-        let command = probe::Command::Probe {
-            interface: wlan.name.clone(),
-            dns: lease.dns.clone(),
-            url: policy.probe_url.clone(),
-        };
-        self.act(Action::Probe(command));
-    }
-
-    pub(super) fn learn_probe(&mut self, event: probe::Event) {
-        if self.state != State::Verifying {
-            self.learn_offload_probe(&event);
-            return;
-        }
-        self.join.probing = false;
-        match event {
-            probe::Event::Online => {
-                self.note(Note::ProbeOnline);
-                self.prefer(Link::Wlan);
-            }
-            probe::Event::Captive { status } => {
-                self.abort_join(Failure::Captive, &format!("the probe was answered with status {status}"));
-            }
-            probe::Event::Offline(text) => {
-                if self.age() + PROBE_PAUSE >= self.settings.verify_limit {
-                    self.abort_join(Failure::NoInternet, &text);
-                } else {
-                    self.join.next_probe = self.now.since_boot + PROBE_PAUSE;
-                }
-            }
-        }
-    }
-
-    /// Back to `Armed`, with a penalty; cellular has carried the traffic all the time.
+    /// Back to `Armed`, with a penalty for this network; cellular has carried the traffic all the time.
     pub(super) fn abort_join(&mut self, failure: Failure, text: &str) {
         self.fail(failure, text);
+        if let (Some(policy), Some(ssid)) = (self.credential.policy(), self.join.ssid()) {
+            self.judge.punish(self.now.since_boot, policy, ssid);
+        }
+        self.quit_join();
+    }
+
+    /// Back to `Armed` in good order.
+    pub(super) fn quit_join(&mut self) {
         if self.moving == Some(Link::Wlan) {
             // The move was asked already and may be done before this is read: take it back explicitly.
             self.moving = None;
             if self.cellular.ready() {
                 self.prefer(Link::Cellular);
             }
-        }
-        if let Some(policy) = self.credential.policy().cloned() {
-            self.judge.punish(self.now.since_boot, &policy);
         }
         self.leave_wifi();
         self.enter(State::Armed);
@@ -257,25 +256,23 @@ impl Machine {
         }
         self.lease = None;
         self.signal_dbm = None;
-        self.join.target = None;
-        self.join.scan_now();
-        self.join.next_scan = self.now.since_boot + SCAN_FIRST;
+        self.join.forget();
+        self.verify = super::verify::Verify::default();
+        self.scanner.soon(self.now.since_boot);
     }
 
     pub(super) fn join_deadline(&self) -> Option<Duration> {
         match self.state {
-            State::Armed if self.credential.installed() && self.wlan.is_some() && !self.held => {
-                Some(self.join.scanning_since.map_or(self.join.next_scan, |since| since + SCAN_LIMIT))
+            State::Armed if self.credential.installed(self.now.unix) && self.wlan.is_some() && !self.held => {
+                Some(self.scanner.deadline())
             }
-            State::Joining => Some(match self.join.connected_at {
-                None => self.entered + self.settings.join_limit,
-                Some(at) => at + ADDRESS_LIMIT,
+            State::Joining => Some(match self.join.progress {
+                Progress::Breaking => self.entered + BREAK_LIMIT,
+                Progress::Masking(since) => since + MAC_LIMIT,
+                Progress::Authenticating(since) => since + self.settings.join_limit,
+                Progress::Connected(since) => since + ADDRESS_LIMIT,
             }),
-            State::Verifying => {
-                let limit = self.entered + self.settings.verify_limit;
-                let waiting = self.join.probing || self.moving.is_some();
-                Some(if waiting { limit } else { limit.min(self.join.next_probe) })
-            }
+            State::Verifying => self.verify_deadline(),
             _ => None,
         }
     }

@@ -8,25 +8,35 @@
 //! | file | decides |
 //! |---|---|
 //! | `cellular` | when the bearer is wanted, connected, set up, released |
-//! | `credential` | when the portal is asked, what is kept, what is installed |
-//! | `join` | `Armed`, `Joining`, `Verifying` |
-//! | `offload` | `Offloaded`, `Returning` |
-//! | `signal` | whether a network is good enough |
+//! | `sim` | when the PIN is sent, what a changed SIM means |
+//! | `credential` | which credential is used; in its folder: when the portal is asked, what is installed |
+//! | `scan`, `signal` | when to look, on which channels; whether a network is good enough |
+//! | `join` | `Armed`, `Joining` |
+//! | `verify` | `Verifying` |
+//! | `offload`, `trend` | `Offloaded`; whether the signal is on its way out |
+//! | `back` | `Returning` |
+//! | `clock` | what time it is when the system's clock is wrong |
 //! | `picture` | what `offloadctl status` shows |
 
+mod back;
 mod cellular;
+mod clock;
 mod credential;
 mod failure;
 mod input;
 mod join;
 mod offload;
 mod picture;
+mod scan;
 mod settings;
 mod signal;
+mod sim;
 mod state;
 mod status;
 #[cfg(test)]
 mod tests;
+mod trend;
+mod verify;
 
 use std::time::Duration;
 
@@ -55,14 +65,22 @@ const MOVE_RETRY: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct Machine {
     settings: Settings,
+    /// Time to be relied on; `system` is what the shell said.
     now: Now,
+    system: Now,
+    clock: clock::Clock,
     state: State,
     entered: Duration,
     actions: Vec<Action>,
     cellular: cellular::Cellular,
     credential: credential::Keeper,
+    sim: sim::Sim,
+    scanner: scan::Scanner,
     join: join::Join,
+    verify: verify::Verify,
     offload: offload::Offload,
+    /// How often in a row Wi-Fi has lost its Internet.
+    internet_losses: u32,
     judge: signal::Judge,
     wlan: Option<wlan::Interface>,
     /// Which link the default route points to, as the kernel confirmed.
@@ -85,13 +103,19 @@ impl Machine {
         Self {
             settings,
             now,
+            system: now,
+            clock: clock::Clock::new(now),
             state: State::NoModem,
             entered: now.since_boot,
             actions: Vec::new(),
             cellular: cellular::Cellular::default(),
             credential: credential::Keeper::new(stored.unwrap_or_default(), jitter),
+            sim: sim::Sim::default(),
+            scanner: scan::Scanner::default(),
             join: join::Join::default(),
+            verify: verify::Verify::default(),
             offload: offload::Offload::default(),
+            internet_losses: 0,
             judge: signal::Judge::default(),
             wlan: None,
             carrier: None,
@@ -111,14 +135,23 @@ impl Machine {
 
     /// Takes one input, decides, and says what to do, in this order.
     pub fn handle(&mut self, now: Now, input: Input) -> Vec<Action> {
-        self.now = now;
+        self.system = now;
+        self.now = Now { unix: self.clock.unix(now), ..now };
         self.learn(input);
         for _ in 0..MAX_STEPS {
             if !self.decide() {
                 break;
             }
         }
-        std::mem::take(&mut self.actions)
+        if let Some(unix) = self.clock.to_set(now) {
+            self.act(Action::SetClock(unix));
+        }
+        let mut actions = std::mem::take(&mut self.actions);
+        if let Some(stored) = self.credential.to_save() {
+            // Before everything that relies on it: a kill between two actions finds it on disk.
+            actions.insert(0, Action::Save(Box::new(stored)));
+        }
+        actions
     }
 
     /// When [`Input::Timeout`] is wanted at the latest, in [`Now::since_boot`].
@@ -139,7 +172,7 @@ impl Machine {
         match input {
             Input::Modem(modem::Event::Snapshot(snapshot)) => self.learn_modem(snapshot),
             Input::Modem(modem::Event::ConnectFailed(failure)) => self.learn_connect_failure(&failure),
-            Input::Modem(modem::Event::UnlockFailed(_)) => {}
+            Input::Modem(modem::Event::UnlockFailed(text)) => self.learn_unlock_failure(&text),
             Input::Wlan(event) => self.learn_wlan(event),
             Input::Supplicant(event) => self.learn_supplicant(event),
             Input::Links(event) => self.learn_links(event),
@@ -170,7 +203,7 @@ impl Machine {
 
     /// The four states before there is anything to join with: they only mirror the facts.
     fn decide_waiting(&mut self) {
-        let target = if self.credential.usable(self.now.unix) {
+        let target = if self.credential.usable(self.now.since_boot, self.now.unix) {
             State::Armed
         } else if self.credential.asking() {
             State::Provisioning
@@ -190,10 +223,19 @@ impl Machine {
 
     /// Without Wi-Fi the default route belongs to cellular as soon as cellular is ready.
     fn tend_carrier(&mut self) {
-        let on_wifi = matches!(self.state, State::Offloaded | State::Verifying | State::Returning);
+        let on_wifi = match self.state {
+            State::Offloaded | State::Returning => true,
+            State::Verifying => self.moving == Some(Link::Wlan) || self.carrier == Some(Link::Wlan),
+            _ => false,
+        };
         if !on_wifi && self.cellular.ready() && self.carrier != Some(Link::Cellular) {
             self.prefer(Link::Cellular);
         }
+    }
+
+    /// The supplicant works with the credential: it is joining, or joined.
+    fn on_wifi(&self) -> bool {
+        matches!(self.state, State::Joining | State::Verifying | State::Offloaded | State::Returning)
     }
 
     fn prefer(&mut self, link: Link) {
@@ -213,8 +255,8 @@ impl Machine {
                 self.wifi_lost(ReturnReason::WlanGone);
             }
             wlan::Event::Scan(results) => self.learn_scan(&results),
-            wlan::Event::MacRefused(_) => {}
-            wlan::Event::ScanFailed(_) => self.join.scan_failed(self.now.since_boot),
+            wlan::Event::MacRefused(text) => self.learn_mac_refused(&text),
+            wlan::Event::ScanFailed(_) => self.scanner.failed(self.now.since_boot),
             wlan::Event::Signal { dbm } => {
                 self.signal_dbm = Some(dbm);
                 self.learn_signal(dbm);
@@ -226,7 +268,7 @@ impl Machine {
 
     fn learn_links(&mut self, event: links::Event) {
         match event {
-            links::Event::CellularReady { dns: _ } => self.learn_cellular_ready(),
+            links::Event::CellularReady { dns } => self.learn_cellular_ready(dns),
             links::Event::WlanReady(lease) => self.learn_lease(lease),
             links::Event::NoLease(text) => self.learn_no_lease(&text),
             links::Event::Moved(link) => {
@@ -235,7 +277,7 @@ impl Machine {
                     self.moving = None;
                 }
             }
-            links::Event::Suspect(_) => {}
+            links::Event::Suspect(link) => self.learn_suspect(link),
             links::Event::Drained(link) => self.learn_drained(link),
             links::Event::Failed { link, text } => self.learn_link_failure(link, &text),
         }
@@ -257,7 +299,8 @@ impl Machine {
             UserWord::Join | UserWord::Resumed => {
                 self.held = false;
                 self.judge.forgive();
-                self.join.scan_now();
+                self.scanner.now();
+                self.probe_now();
             }
             UserWord::Leave => {
                 self.held = true;

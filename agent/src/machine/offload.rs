@@ -1,135 +1,208 @@
-//! `Offloaded` and `Returning`: Wi-Fi carries the traffic, and the way back to cellular.
+//! `Offloaded`: Wi-Fi carries the traffic, and everything that says it should not any more.
 
 use std::time::Duration;
 
-use provisioning::message::{AfterMove, Trigger};
+use provisioning::message::AfterMove;
 
-use super::{Action, Machine, Note, ReturnReason, State};
-use crate::{
-    modem::Presence,
-    wlan::{
-        self,
-        links::{self, Link},
-        probe,
-    },
+use super::{Action, Failure, Machine, Note, ReturnReason, State, trend::Trend};
+use crate::wlan::{
+    self,
+    links::{self, Link},
+    probe,
 };
 
 /// Probes that must fail in a row before Wi-Fi counts as without Internet: one lost packet is none.
 const PROBE_FAILURES: u32 = 2;
-/// Pause before the second probe.
+/// Pause before the second probe, and between two that hints ask for.
 const PROBE_AGAIN: Duration = Duration::from_secs(1);
+/// A probe whose answer never came. The prober's own limit is 5 s.
+const PROBE_LIMIT: Duration = Duration::from_secs(8);
+/// With a hint that Wi-Fi does not deliver, a probe unanswered for this long is enough: two signs that agree.
+const SUSPECT_WAIT: Duration = Duration::from_millis(1500);
+/// With a hint, cellular is brought up while the probe is still on its way, when it is not answered in this time.
+const SUSPECT_WARM: Duration = Duration::from_millis(500);
+/// A move is young for this long: while cellular stands, one failed probe is enough to go back.
+const YOUNG: Duration = Duration::from_secs(5);
+/// Pause between probes meanwhile.
+const YOUNG_PAUSE: Duration = Duration::from_secs(2);
+/// Longest wait for such a probe; with it the route is back within a second.
+const YOUNG_WAIT: Duration = Duration::from_millis(900);
+/// Wi-Fi that has carried the traffic for this long has made good its earlier losses of Internet.
+const SETTLED: Duration = Duration::from_secs(300);
 /// After a move the old link stays this long at least: answers to what left by it are still on their way to it, and
 /// only TCP connections can be counted. Longer than a round trip by LTE.
-const LINGER: Duration = Duration::from_secs(2);
-/// Wi-Fi is dead and cellular does not come: look for Wi-Fi again after this.
-const DEAD_LIMIT: Duration = Duration::from_secs(20);
+pub(super) const LINGER: Duration = Duration::from_secs(2);
 
 /// Facts while Wi-Fi carries the traffic.
 #[derive(Debug, Default)]
 pub(super) struct Offload {
-    linger_until: Duration,
+    moved_at: Duration,
+    pub(super) linger_until: Duration,
     /// The wait for cellular's connections ends here at the latest.
-    drain_until: Duration,
+    pub(super) drain_until: Duration,
     after_move: Option<AfterMove>,
     next_probe: Duration,
-    probing: bool,
+    /// A probe is on its way since.
+    probing: Option<Duration>,
+    last_probe: Duration,
     probe_failures: u32,
-    why: Option<ReturnReason>,
+    /// Something besides the probe says that Wi-Fi does not deliver.
+    suspected: bool,
+    trend: Trend,
+    pub(super) why: Option<ReturnReason>,
     /// Wi-Fi has been left although cellular is not there yet.
-    left: bool,
+    pub(super) left: bool,
     /// Cellular carries the traffic again and Wi-Fi's connections may end until then.
-    leave_at: Option<Duration>,
+    pub(super) leave_at: Option<Duration>,
 }
 
 impl Offload {
     pub(super) fn cellular_may_go(&self, now: Duration) -> bool {
-        now >= self.drain_until && self.after_move == Some(AfterMove::Down)
+        let warm = self.suspected && self.probing.is_some_and(|since| now >= since + SUSPECT_WARM);
+        now >= self.drain_until && self.after_move == Some(AfterMove::Down) && !warm
+    }
+
+    /// How long the probe that is on its way may stay unanswered.
+    fn patience(&self, now: Duration, cellular: bool) -> Duration {
+        if cellular && now < self.moved_at + YOUNG {
+            YOUNG_WAIT
+        } else if self.suspected {
+            SUSPECT_WAIT
+        } else {
+            PROBE_LIMIT
+        }
     }
 }
 
 impl Machine {
     /// The default route points to Wi-Fi.
     pub(super) fn begin_offload(&mut self) {
-        let Some(policy) = self.credential.policy().cloned() else { return };
+        let Some(policy) = self.credential.policy().cloned() else {
+            self.quit_join();
+            return;
+        };
         let now = self.now.since_boot;
         self.enter(State::Offloaded);
         self.note(Note::MovedToWifi);
-        self.judge.succeeded();
+        if let Some(ssid) = self.join.ssid() {
+            self.judge.succeeded(ssid);
+        }
         self.last_failure = None;
         let cellular = self.cellular.ready();
         self.offload = Offload {
+            moved_at: now,
             linger_until: now + LINGER,
-            drain_until: now + if cellular { Duration::from_secs(policy.drain_secs.into()) } else { LINGER },
+            drain_until: if cellular { now + Duration::from_secs(policy.drain_secs.into()) } else { now },
             after_move: Some(policy.cellular_after_move),
-            next_probe: now + self.settings.probe_every,
+            // What was true before the move is asked again after it: rules of others may look at the route.
+            next_probe: now,
             ..Offload::default()
         };
         if cellular {
             self.act(Action::Links(links::Command::WatchDrain(Link::Cellular)));
         }
-        let hysteresis_db =
-            u32::try_from((policy.enter_dbm - policy.leave_dbm) / 2).unwrap_or(0).clamp(1, 10);
-        self.act(Action::Wlan(wlan::Command::Watch { leave_dbm: policy.leave_dbm, hysteresis_db }));
-        if self.credential.current().is_some_and(|credential| credential.one_time) {
-            self.credential.want(Trigger::Used);
+        if policy.cellular_after_move == AfterMove::Backup {
+            self.act(Action::Links(links::Command::CellularBackup(true)));
         }
+        let hysteresis_db =
+            u32::try_from(policy.enter_dbm.saturating_sub(policy.leave_dbm) / 2).unwrap_or(0).clamp(1, 10);
+        self.act(Action::Wlan(wlan::Command::Watch { leave_dbm: policy.leave_dbm, hysteresis_db }));
     }
 
     pub(super) fn decide_offloaded(&mut self) {
         let now = self.now.since_boot;
+        if self.internet_losses > 0 && now >= self.offload.moved_at + SETTLED {
+            self.internet_losses = 0;
+        }
         if self.credential_is_ending() {
             self.offload.why.get_or_insert(ReturnReason::Expiring);
+        }
+        let patience = self.offload.patience(now, self.cellular.ready());
+        if self.offload.probing.is_some_and(|since| now >= since + patience) {
+            self.offload.probing = None;
+            self.probe_failed();
         }
         if let Some(why) = self.offload.why {
             let signal_dbm = self.signal_dbm;
             self.enter(State::Returning);
             self.note(Note::Returning { why, signal_dbm });
-            return;
-        }
-        if !self.offload.probing && now >= self.offload.next_probe {
-            self.offload.probing = true;
-            self.offload.next_probe = now + self.settings.probe_every;
-            self.probe();
+        } else if self.offload.probing.is_none() && now >= self.offload.next_probe {
+            let young = now < self.offload.moved_at + YOUNG;
+            self.probe_wifi(if young { YOUNG_PAUSE } else { self.settings.probe_every });
         }
     }
 
+    fn probe_wifi(&mut self, pause: Duration) {
+        let now = self.now.since_boot;
+        self.offload.probing = Some(now);
+        self.offload.last_probe = now;
+        self.offload.next_probe = now + pause;
+        self.probe();
+    }
+
     pub(super) fn learn_offload_probe(&mut self, event: &probe::Event) {
-        self.offload.probing = false;
+        let Some(_) = self.offload.probing.take() else { return };
         if *event == probe::Event::Online {
             self.offload.probe_failures = 0;
+            self.offload.suspected = false;
             if self.state == State::Returning && self.offload.why == Some(ReturnReason::NoInternet) {
                 self.stay();
             }
-            return;
+        } else {
+            self.probe_failed();
         }
+    }
+
+    fn probe_failed(&mut self) {
+        let now = self.now.since_boot;
+        let young = self.cellular.ready() && now < self.offload.moved_at + YOUNG;
         self.offload.probe_failures = self.offload.probe_failures.saturating_add(1);
-        self.offload.next_probe = self.now.since_boot + PROBE_AGAIN;
-        if self.offload.probe_failures >= PROBE_FAILURES {
+        self.offload.next_probe = now + PROBE_AGAIN;
+        if young || self.offload.suspected || self.offload.probe_failures >= PROBE_FAILURES {
             self.wifi_lost(ReturnReason::NoInternet);
+        }
+    }
+
+    /// A hint that Wi-Fi does not deliver is worth a probe at once, but no more than one a second.
+    pub(super) fn learn_suspect(&mut self, link: Link) {
+        if self.state == State::Offloaded && link == Link::Wlan {
+            self.offload.suspected = true;
+            let soonest = self.offload.last_probe + PROBE_AGAIN;
+            self.offload.next_probe = self.offload.next_probe.min(soonest.max(self.now.since_boot));
+        }
+    }
+
+    /// The device woke up: what it knew of Wi-Fi is old.
+    pub(super) fn probe_now(&mut self) {
+        if self.state == State::Offloaded {
+            self.offload.next_probe = self.now.since_boot;
+        }
+    }
+
+    /// On the way back without cellular, Wi-Fi is asked whether its Internet has come back.
+    pub(super) fn probe_while_returning(&mut self) {
+        let now = self.now.since_boot;
+        if self.offload.probing.is_some_and(|since| now >= since + PROBE_LIMIT) {
+            self.offload.probing = None;
+        }
+        if self.offload.probing.is_none() && now >= self.offload.next_probe {
+            self.probe_wifi(PROBE_AGAIN);
         }
     }
 
     pub(super) fn learn_signal(&mut self, dbm: i32) {
         let Some(policy) = self.credential.policy() else { return };
-        if self.state == State::Offloaded && dbm < policy.leave_dbm {
-            self.wifi_lost(ReturnReason::SignalLow);
-        } else if self.state == State::Returning
-            && dbm >= policy.enter_dbm
-            && self.offload.why == Some(ReturnReason::SignalLow)
-        {
-            self.stay();
-        }
-    }
-
-    pub(super) fn learn_drained(&mut self, link: Link) {
-        match (link, self.state) {
-            (Link::Cellular, State::Offloaded) => {
-                self.offload.drain_until = self.offload.drain_until.min(self.offload.linger_until);
-            }
-            (Link::Wlan, State::Returning) => {
-                if let Some(at) = &mut self.offload.leave_at {
-                    *at = (*at).min(self.offload.linger_until);
+        let (enter_dbm, leave_dbm) = (policy.enter_dbm, policy.leave_dbm);
+        match self.state {
+            State::Offloaded => {
+                self.offload.trend.push(self.now.since_boot, dbm);
+                if dbm < leave_dbm || self.offload.trend.falls_below(leave_dbm) {
+                    self.wifi_lost(ReturnReason::SignalLow);
                 }
+            }
+            State::Verifying if dbm < leave_dbm => self.wifi_lost(ReturnReason::SignalLow),
+            State::Returning if dbm >= enter_dbm && self.offload.why == Some(ReturnReason::SignalLow) => {
+                self.stay();
             }
             _ => {}
         }
@@ -138,18 +211,17 @@ impl Machine {
     /// Something says that Wi-Fi is over, or should be.
     pub(super) fn wifi_lost(&mut self, why: ReturnReason) {
         match self.state {
-            State::Joining | State::Verifying => {
-                let failure = match why {
-                    ReturnReason::User => {
-                        self.leave_wifi();
-                        self.enter(State::Armed);
-                        return;
+            State::Joining | State::Verifying => match why {
+                ReturnReason::User | ReturnReason::Revoked | ReturnReason::SimChanged => self.quit_join(),
+                ReturnReason::SignalLow => {
+                    if let Some(policy) = self.credential.policy() {
+                        self.judge.left(self.now.since_boot, policy);
                     }
-                    ReturnReason::LeaseLost => super::Failure::NoDhcp,
-                    _ => super::Failure::Association,
-                };
-                self.abort_join(failure, why.code());
-            }
+                    self.quit_join();
+                }
+                ReturnReason::LeaseLost => self.abort_join(Failure::NoDhcp, why.code()),
+                _ => self.abort_join(Failure::Association, why.code()),
+            },
             State::Offloaded | State::Returning => {
                 let worse =
                     self.offload.why.is_none_or(|known| known.link_is_alive() && !why.link_is_alive());
@@ -161,100 +233,27 @@ impl Machine {
         }
     }
 
-    /// The reason to go back is over before the route moved.
-    fn stay(&mut self) {
-        if self.carrier == Some(Link::Wlan) && self.moving.is_none() && !self.offload.left {
-            self.offload.why = None;
-            self.offload.drain_until = self.now.since_boot;
-            self.enter(State::Offloaded);
-        }
-    }
-
-    pub(super) fn decide_returning(&mut self) {
-        let why = self.offload.why.unwrap_or(ReturnReason::User);
-        let now = self.now.since_boot;
-        if self.cellular.ready() && self.carrier != Some(Link::Cellular) {
-            self.prefer(Link::Cellular);
-        }
-        if !why.link_is_alive()
-            && !self.offload.left
-            && self.carrier != Some(Link::Cellular)
-            && !self.cellular.ready()
-        {
-            // Nothing to wait for on Wi-Fi; the supplicant is free to find it again.
-            self.offload.left = true;
-            self.leave_wifi();
-        }
-        if self.carrier == Some(Link::Cellular) {
-            self.finish_return(why);
-        } else if self.offload.left
-            && (self.cellular.presence() != Presence::Ready || self.age() >= DEAD_LIMIT)
-        {
-            self.settle(why);
-        } else if self.offload.left || self.cellular.ready() {
-            // The move is under way.
-        } else if why == ReturnReason::NoInternet && !self.offload.probing && now >= self.offload.next_probe {
-            self.offload.probing = true;
-            self.offload.next_probe = now + PROBE_AGAIN;
-            self.probe();
-        }
-    }
-
-    /// The route is back on cellular: let Wi-Fi's connections end, then leave it.
-    fn finish_return(&mut self, why: ReturnReason) {
-        let now = self.now.since_boot;
-        let Some(at) = self.offload.leave_at else {
-            self.note(Note::MovedToCellular);
-            if self.credential.policy().is_some_and(|policy| policy.renew_after_return) {
-                self.credential.want(Trigger::ReturnedToCellular);
-            }
-            let wait = if why.link_is_alive() { self.settings.return_drain } else { Duration::ZERO };
-            self.offload.leave_at = Some(now + wait);
-            self.offload.linger_until = now + LINGER;
-            if !wait.is_zero() {
-                self.act(Action::Links(links::Command::WatchDrain(Link::Wlan)));
-            }
-            return;
-        };
-        if now >= at || !why.link_is_alive() {
-            if !self.offload.left {
-                self.leave_wifi();
-            }
-            self.note(Note::WifiLeft);
-            self.settle(why);
-        }
-    }
-
-    /// Ends the return: the penalty is plain after an orderly one and doubles when Wi-Fi broke.
-    fn settle(&mut self, why: ReturnReason) {
-        if let Some(policy) = self.credential.policy().cloned() {
-            let now = self.now.since_boot;
-            match why {
-                ReturnReason::SignalLow | ReturnReason::User | ReturnReason::Expiring => {
-                    self.judge.left(now, &policy);
-                }
-                _ => self.judge.punish(now, &policy),
-            }
-        }
-        self.offload = Offload::default();
-        self.decide_waiting();
-    }
-
     pub(super) fn offload_deadline(&self) -> Option<Duration> {
+        let now = self.now.since_boot;
         match self.state {
             State::Offloaded => {
-                let probe = (!self.offload.probing).then_some(self.offload.next_probe);
-                [Some(self.offload.drain_until), probe]
-                    .into_iter()
-                    .flatten()
-                    .filter(|at| *at > self.now.since_boot)
-                    .min()
+                let probe = match self.offload.probing {
+                    None => self.offload.next_probe,
+                    Some(since) if self.offload.suspected && now < since + SUSPECT_WARM => {
+                        since + SUSPECT_WARM
+                    }
+                    Some(since) => since + self.offload.patience(now, self.cellular.ready()),
+                };
+                [self.offload.drain_until, probe].into_iter().filter(|at| *at > now).min()
             }
             State::Returning => {
-                let dead = self.offload.left.then_some(self.entered + DEAD_LIMIT);
-                let probe = (!self.offload.probing && self.offload.why == Some(ReturnReason::NoInternet))
-                    .then_some(self.offload.next_probe);
-                [self.offload.leave_at, dead, probe].into_iter().flatten().min()
+                let probe = match self.offload.probing {
+                    None => self.offload.next_probe,
+                    Some(since) => since + PROBE_LIMIT,
+                };
+                let probe = (self.offload.why == Some(ReturnReason::NoInternet)).then_some(probe);
+                let dead = self.entered + super::back::DEAD_LIMIT;
+                [self.offload.leave_at, Some(dead), probe].into_iter().flatten().filter(|at| *at > now).min()
             }
             _ => None,
         }

@@ -29,16 +29,20 @@ impl Machine {
             wlan: WlanStatus {
                 interface: self.wlan.as_ref().map(|wlan| wlan.name.clone()),
                 mac: self.wlan.as_ref().map(|wlan| wlan.current_mac.to_string()),
-                supplicant: self.credential.supplicant_up,
+                supplicant: self.credential.supplicant_up(),
+                owner: self.credential.owner(),
                 ssid: self.join.ssid().map(str::to_owned),
                 signal_dbm: self.signal_dbm,
                 address: self.lease.as_ref().map(|lease| lease.address.to_string()),
             },
-            credential: self.credential.current().map(|credential| CredentialStatus {
+            credential: self.credential.current(self.now.unix).map(|credential| CredentialStatus {
                 username: credential.username.clone(),
                 expires_at: credential.expires_at,
                 one_time: credential.one_time,
-                installed: self.credential.installed(),
+                installed: self.credential.installed(self.now.unix),
+                next: self.credential.has_next(),
+                reserve: self.credential.reserve(),
+                renewal_due: self.credential.renewal_due(),
                 policy_version: credential.policy.version,
             }),
             last_failure: self.last_failure.as_ref().map(|(_, status)| status.clone()),

@@ -9,6 +9,8 @@ pub struct Settings {
     pub apn: String,
     /// Connect while roaming.
     pub allow_roaming: bool,
+    /// Ask the portal while roaming.
+    pub provision_while_roaming: bool,
     /// `name/version` told to the portal.
     pub agent: String,
     /// Key of the IMSI's hash that binds the stored credential to its SIM.
@@ -30,6 +32,7 @@ impl Default for Settings {
         Self {
             apn: String::new(),
             allow_roaming: true,
+            provision_while_roaming: true,
             agent: concat!("wifi-offloadd/", env!("CARGO_PKG_VERSION")).to_owned(),
             subscriber_key: [0; 32],
             jitter_seed: 0,

@@ -1,8 +1,10 @@
 //! What `offloadctl status` shows: a picture of the machine without any secret.
 
+use provisioning::message::Trigger;
 use serde::{Deserialize, Serialize};
 
 use super::{Failure, State};
+use crate::supplicant::Owner;
 
 /// The whole picture, JSON over D-Bus.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -64,6 +66,9 @@ pub struct WlanStatus {
     pub mac: Option<String>,
     /// Whether the supplicant's control socket answers.
     pub supplicant: bool,
+    /// Which program owns the interface, as soon as it is known.
+    #[serde(default)]
+    pub owner: Option<Owner>,
     /// Network in use or being joined.
     pub ssid: Option<String>,
     /// dBm.
@@ -84,6 +89,15 @@ pub struct CredentialStatus {
     pub one_time: bool,
     /// In the supplicant.
     pub installed: bool,
+    /// A newer one is held that has not worked yet.
+    #[serde(default)]
+    pub next: bool,
+    /// One-time credentials held ahead.
+    #[serde(default)]
+    pub reserve: usize,
+    /// Why a new one is wanted.
+    #[serde(default)]
+    pub renewal_due: Option<Trigger>,
     /// Policy version.
     pub policy_version: u64,
 }

@@ -3,7 +3,7 @@
 
 use data_encoding::HEXLOWER;
 use provisioning::{
-    message::Trigger,
+    message::{Credential, MAX_RESERVE, Trigger},
     xml::{XmlError, decode_credential, encode_credential},
 };
 use serde::{Deserialize, Serialize};
@@ -28,6 +28,13 @@ pub enum CodecError {
 #[derive(Serialize, Deserialize)]
 struct Kept {
     current: Option<String>,
+    /// Agents of version 0.1.0 wrote none and told it by `renewal_due`.
+    #[serde(default)]
+    spent: Option<bool>,
+    #[serde(default)]
+    next: Option<String>,
+    #[serde(default)]
+    reserve: Vec<String>,
     subscriber: Option<String>,
     renewal_due: Option<Trigger>,
 }
@@ -35,19 +42,24 @@ struct Kept {
 impl Drop for Kept {
     fn drop(&mut self) {
         self.current.zeroize();
+        self.next.zeroize();
+        self.reserve.zeroize();
     }
 }
 
 /// To octets that hold the password in clear.
 pub(super) fn encode(stored: &Stored) -> Result<Zeroizing<Vec<u8>>, CodecError> {
-    let current = stored.current.as_ref().map(encode_credential).transpose()?;
     let kept = Kept {
-        current: current.map(|document| document.as_str().to_owned()),
+        current: stored.current.as_ref().map(document).transpose()?,
+        spent: Some(stored.spent),
+        next: stored.next.as_ref().map(document).transpose()?,
+        reserve: stored.reserve.iter().take(MAX_RESERVE.into()).map(document).collect::<Result<_, _>>()?,
         subscriber: stored.subscriber.map(|handle| HEXLOWER.encode(&handle)),
         renewal_due: stored.renewal_due,
     };
     // Room for every escape from the start: a growing vector would leave copies of the password behind.
-    let room = kept.current.as_ref().map_or(0, String::len) * 2 + 1024;
+    let documents = kept.current.iter().chain(&kept.next).chain(&kept.reserve);
+    let room = documents.map(|document| document.len() * 2 + 16).sum::<usize>() + 1024;
     let mut octets = Zeroizing::new(Vec::with_capacity(room));
     serde_json::to_writer(&mut *octets, &kept).map_err(|error| json(&error))?;
     Ok(octets)
@@ -63,8 +75,19 @@ pub(super) fn decode(octets: &[u8]) -> Result<Stored, CodecError> {
         }
         None => None,
     };
-    let current = kept.current.as_ref().map(|text| decode_credential(text.as_bytes())).transpose()?;
-    Ok(Stored { current, subscriber, renewal_due: kept.renewal_due })
+    let credential = |text: &String| decode_credential(text.as_bytes());
+    Ok(Stored {
+        current: kept.current.as_ref().map(credential).transpose()?,
+        spent: kept.spent.unwrap_or(matches!(kept.renewal_due, Some(Trigger::Used | Trigger::Rejected))),
+        next: kept.next.as_ref().map(credential).transpose()?,
+        reserve: kept.reserve.iter().take(MAX_RESERVE.into()).map(credential).collect::<Result<_, _>>()?,
+        subscriber,
+        renewal_due: kept.renewal_due,
+    })
+}
+
+fn document(credential: &Credential) -> Result<String, XmlError> {
+    encode_credential(credential).map(|document| document.as_str().to_owned())
 }
 
 fn json(error: &serde_json::Error) -> CodecError {
@@ -79,8 +102,37 @@ mod tests {
 
     #[test]
     fn all_of_it_comes_back() {
-        for kept in [Stored::default(), stored("p"), Stored { current: None, ..stored("p") }] {
+        let one = || stored("q").current.expect("the sample has one");
+        let full = Stored {
+            spent: true,
+            next: Some(one()),
+            reserve: vec![one(); MAX_RESERVE.into()],
+            ..stored("p")
+        };
+        for kept in [Stored::default(), stored("p"), Stored { current: None, ..stored("p") }, full] {
             assert_eq!(decode(&encode(&kept).expect("encodes")).expect("decodes"), kept);
+        }
+    }
+
+    #[test]
+    fn the_reserve_is_bounded() {
+        let one = stored("q").current.expect("the sample has one");
+        let many = Stored { reserve: vec![one; 50], ..Stored::default() };
+        let back = decode(&encode(&many).expect("encodes")).expect("decodes");
+        assert_eq!(back.reserve.len(), usize::from(MAX_RESERVE));
+    }
+
+    #[test]
+    fn a_file_of_0_1_0_is_read() {
+        let current = document(&stored("p").current.expect("the sample has one")).expect("encodes");
+        for (due, spent) in
+            [("null", false), ("\"used\"", true), ("\"rejected\"", true), ("\"expiry\"", false)]
+        {
+            let text = serde_json::to_string(&current).expect("a string");
+            let old = format!("{{\"current\":{text},\"subscriber\":null,\"renewal_due\":{due}}}");
+            let read = decode(old.as_bytes()).expect("decodes");
+            assert_eq!(read.current, stored("p").current);
+            assert_eq!((read.spent, read.next, read.reserve), (spent, None, vec![]));
         }
     }
 
@@ -92,7 +144,7 @@ mod tests {
 
     #[test]
     fn a_newer_file_is_read_and_a_wrong_one_named() {
-        let newer = br#"{"current":null,"subscriber":null,"renewal_due":"expiry","next":"x"}"#;
+        let newer = br#"{"current":null,"subscriber":null,"renewal_due":"expiry","after":"x"}"#;
         assert_eq!(decode(newer).map(|stored| stored.renewal_due).ok(), Some(Some(Trigger::Expiry)));
         assert!(matches!(decode(br#"{"subscriber":"zz"}"#), Err(CodecError::Subscriber)));
         assert!(matches!(decode(br#"{"subscriber":"00"}"#), Err(CodecError::Subscriber)));

@@ -19,8 +19,14 @@ pub use self::file::{Vault, VaultError};
 /// Everything that is kept. The machine makes it; the vault seals and writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Stored {
-    /// The credential in use.
+    /// The credential that has worked last; after its end or its refusal it is kept for its policy only.
     pub current: Option<Credential>,
+    /// `current` is not to be used for another login: it was good for one, or the AAA refused it.
+    pub spent: bool,
+    /// A newer one that has not worked yet: it is tried at the next join, and `current` dies when it has worked.
+    pub next: Option<Credential>,
+    /// One-time credentials fetched ahead, oldest first; at most [`provisioning::message::MAX_RESERVE`] are read and written.
+    pub reserve: Vec<Credential>,
     /// Keyed hash of the IMSI it was given for; the IMSI itself is never written.
     pub subscriber: Option<[u8; 32]>,
     /// A new one is wanted before the next join, and why.

@@ -44,5 +44,10 @@ pub(crate) fn stored(password: &str) -> Stored {
         one_time: false,
         policy,
     };
-    Stored { current: Some(credential), subscriber: Some([0xa5; 32]), renewal_due: Some(Trigger::Used) }
+    Stored {
+        current: Some(credential),
+        subscriber: Some([0xa5; 32]),
+        renewal_due: Some(Trigger::Used),
+        ..Stored::default()
+    }
 }

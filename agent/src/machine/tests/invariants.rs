@@ -1,15 +1,20 @@
 //! Random lives: whatever happens in whatever order, these hold.
 
-use proptest::prelude::*;
-use provisioning::message::Reason;
+use std::time::Duration;
 
-use super::world::{Outside, World};
+use proptest::prelude::*;
+use provisioning::{
+    identity::Mac,
+    message::{AfterMove, MAX_RESERVE, MacMode, Policy, Reason, Sequence},
+};
+
+use super::world::{EPOCH, Outside, World};
 use crate::{
-    machine::{State, UserWord},
-    modem::Presence,
+    machine::{Input, Note, State, UserWord},
+    modem::{Lock, Presence},
     provision,
-    supplicant::JoinFailure,
-    wlan::links::Link,
+    supplicant::{JoinFailure, Owner},
+    wlan::links::{self, Link},
 };
 
 #[derive(Debug, Clone)]
@@ -27,6 +32,15 @@ enum Happening {
     User(UserWord),
     Busy(bool),
     WallJumps(u64),
+    NetworkTime(Option<u64>),
+    Suspect,
+    Roaming(bool),
+    Lock(Option<Lock>),
+    Sim(&'static str),
+    PortalTakesAway,
+    AaaRefuses(u64),
+    MacFixed(bool),
+    Killed,
 }
 
 fn happening() -> impl Strategy<Value = Happening> {
@@ -56,7 +70,56 @@ fn happening() -> impl Strategy<Value = Happening> {
         .prop_map(Happening::User),
         1 => any::<bool>().prop_map(Happening::Busy),
         1 => (1u64..100_000).prop_map(Happening::WallJumps),
+        1 => prop_oneof![Just(None), (EPOCH..EPOCH + 9_000_000).prop_map(Some)].prop_map(Happening::NetworkTime),
+        2 => Just(Happening::Suspect),
+        1 => any::<bool>().prop_map(Happening::Roaming),
+        1 => prop_oneof![Just(None), Just(Some(Lock::Other)), (0u32..4).prop_map(|retries| {
+            Some(Lock::Pin { retries: Some(retries) })
+        })]
+        .prop_map(Happening::Lock),
+        1 => prop_oneof![Just("001010123456789"), Just("001019999999999")].prop_map(Happening::Sim),
+        1 => Just(Happening::PortalTakesAway),
+        1 => (1u64..12).prop_map(Happening::AaaRefuses),
+        1 => any::<bool>().prop_map(Happening::MacFixed),
+        1 => Just(Happening::Killed),
     ]
+}
+
+/// Any policy, any kind of credential.
+fn outside() -> impl Strategy<Value = Outside> {
+    let life = prop_oneof![Just(None), (60u64..5_000).prop_map(Some)];
+    let after = prop_oneof![Just(AfterMove::Down), Just(AfterMove::Standby), Just(AfterMove::Backup)];
+    let sequence = prop_oneof![3 => Just(Sequence::MakeBeforeBreak), 1 => Just(Sequence::BreakBeforeMake)];
+    let mac = prop_oneof![
+        Just(MacMode::Permanent),
+        Just(MacMode::Unbound),
+        Just(MacMode::Issued(Mac([2, 0, 0, 0, 7, 7])))
+    ];
+    let owner = prop_oneof![Just(None), Just(Some(Owner::NetworkManager))];
+    let renew = (any::<bool>(), any::<bool>(), prop_oneof![Just(0u64), Just(100)], 0u8..4, 0u32..100);
+    (life, after, sequence, mac, owner, renew, any::<bool>()).prop_map(
+        |(life, after, sequence, mac_mode, owner, renew, one_time)| {
+            let (renew_after_return, renew_before_move, renew_every_secs, one_time_reserve, grace) = renew;
+            let policy = Policy {
+                cellular_after_move: after,
+                sequence,
+                renew_after_return,
+                renew_before_move,
+                renew_every_secs,
+                one_time_reserve,
+                offline_grace_secs: grace,
+                ..World::policy()
+            };
+            Outside { life, policy, mac_mode, owner, one_time, signal_dbm: Some(-50), ..Outside::default() }
+        },
+    )
+}
+
+/// At most so many of these moments within any time so long.
+fn bounded(moments: &[Duration], within: u64, most: usize) -> bool {
+    moments.windows(most + 1).all(|window| {
+        matches!(window, [first, .., last] if last.saturating_sub(*first) > Duration::from_secs(within))
+    })
 }
 
 fn happen(world: &mut World, happening: Happening) {
@@ -83,19 +146,55 @@ fn happen(world: &mut World, happening: Happening) {
         Happening::User(word) => world.say(word),
         Happening::Busy(busy) => world.outside.busy = busy,
         Happening::WallJumps(secs) => world.wall_jumps(secs),
+        Happening::NetworkTime(unix) => {
+            world.outside.network_time = unix;
+            world.modem_changed();
+        }
+        Happening::Suspect => world.tell(Input::Links(links::Event::Suspect(Link::Wlan))),
+        Happening::Roaming(yes) => {
+            world.outside.roaming = yes;
+            world.modem_changed();
+        }
+        Happening::Lock(lock) => {
+            world.outside.lock = lock;
+            world.outside.modem = if lock.is_some() { Presence::Locked } else { Presence::Ready };
+            world.modem_changed();
+        }
+        Happening::Sim(imsi) => {
+            world.outside.imsi = imsi;
+            world.modem_changed();
+        }
+        Happening::PortalTakesAway => {
+            world.outside.portal =
+                Some(provision::Event::Refused { reason: Reason::NotEntitled, retry_after: None });
+        }
+        Happening::AaaRefuses(n) => world.outside.refused.push(format!("user{n}@operator.example")),
+        Happening::MacFixed(fixed) => world.outside.mac_fixed = fixed,
+        Happening::Killed => world.killed(),
     }
+}
+
+fn kept_is_bounded(world: &World) -> bool {
+    world.saved.as_ref().is_none_or(|kept| kept.reserve.len() <= usize::from(MAX_RESERVE))
 }
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
     #[test]
-    fn hold_in_every_life(
-        life in prop_oneof![Just(None), (60u64..5_000).prop_map(Some)],
-        happenings in prop::collection::vec(happening(), 1..60),
-    ) {
-        let mut world = World::new(Outside { life, signal_dbm: Some(-50), ..Outside::default() });
+    fn hold_in_every_life(outside in outside(), happenings in prop::collection::vec(happening(), 1..80)) {
+        let mut world = World::new(outside.clone());
+        // What may leave the device without a credential that it can use.
+        let mut excused = outside.one_time || outside.life.is_some();
+        let words = happenings.len();
         for happening in happenings {
+            excused |= matches!(
+                happening,
+                Happening::Sim(_)
+                    | Happening::PortalTakesAway
+                    | Happening::AaaRefuses(_)
+                    | Happening::Aaa(Some(JoinFailure::Rejected))
+            );
             happen(&mut world, happening);
             // Whoever has the traffic also has an address.
             prop_assert!(world.route != Some(Link::Cellular) || world.configured);
@@ -107,14 +206,35 @@ proptest! {
                     world.state()
                 );
             }
+            if let Some(kept) = world.saved.as_ref().filter(|_| !excused && world.fetches > 0) {
+                let current = kept.current.is_some() && !kept.spent;
+                prop_assert!(world.told(|n| matches!(n, Note::CredentialReceived { .. })) == 0
+                    || current || kept.next.is_some(), "nothing usable is kept: {kept:?}");
+            }
+            prop_assert!(kept_is_bounded(&world));
         }
+        // Cellular stood ready and carried nothing: never for longer than the kernel needs.
+        prop_assert!(world.longest_gap <= Duration::from_millis(1500), "{:?} without a route", world.longest_gap);
+        // No flapping faster than the dwell time, no storm of anything.
+        let dwell = Duration::from_secs(World::policy().dwell_secs.into());
+        let moved: Vec<Duration> =
+            world.story.iter().filter(|(_, note)| *note == Note::MovedToWifi).map(|(at, _)| *at).collect();
+        for moments in [&world.joins, &moved] {
+            prop_assert!(moments.windows(2).all(|pair| matches!(pair, [a, b] if *b - *a >= dwell)), "{moments:?}");
+        }
+        prop_assert!(bounded(&world.probes, 1, 4), "probes: {:?}", world.probes);
+        let asked: Vec<Duration> = world.requests.iter().map(|(at, _)| *at).collect();
+        prop_assert!(bounded(&asked, 60, 24 + words), "requests: {:?}", world.requests);
+        let most = 40 + 8 * words as u64 + 6 * world.fetches + 4 * world.joins.len() as u64;
+        prop_assert!(world.saves <= most, "{} saves, {} requests", world.saves, world.fetches);
+
         // In the end, with everything well again, there is a route, and it is Wi-Fi's.
-        world.outside = Outside { signal_dbm: Some(-50), ..Outside::default() };
+        world.outside = Outside { signal_dbm: Some(-50), owner: outside.owner, ..Outside::default() };
         world.signal(Some(-50));
         world.supplicant_returns();
         world.modem_changed();
         world.say(UserWord::Join);
-        world.run(2_000);
+        world.run(3_000);
         prop_assert_eq!(world.route, Some(Link::Wlan), "{:?} {:?}", world.state(), world.machine.status());
     }
 

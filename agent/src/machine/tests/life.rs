@@ -173,14 +173,17 @@ fn a_route_that_the_kernel_refuses_is_not_asked_for_in_a_storm() {
 }
 
 #[test]
-fn only_a_rejected_credential_is_renewed() {
+fn a_rejected_credential_is_renewed_and_trust_seldom() {
     let mut rogue = World::new(Outside {
         signal_dbm: Some(-50),
         aaa: Some(JoinFailure::ServerCertificate),
         ..Outside::default()
     });
     rogue.run(300);
-    assert_eq!(rogue.fetches, 1);
+    assert_eq!(rogue.fetches, 2, "trust is asked for once, for it may have changed");
+    rogue.run(7200);
+    assert!(rogue.fetches <= 4, "{} fetches: a rogue access point steers the portal's load", rogue.fetches);
+    assert_eq!(rogue.route, Some(Link::Cellular));
 
     let mut refused =
         World::new(Outside { signal_dbm: Some(-50), aaa: Some(JoinFailure::Rejected), ..Outside::default() });

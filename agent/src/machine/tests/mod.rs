@@ -1,7 +1,10 @@
 //! The machine on a virtual clock, with simulated worlds.
 
+mod device;
 mod invariants;
+mod keep;
 mod life;
+mod moves;
 mod world;
 
 use provisioning::{

@@ -3,7 +3,10 @@
 
 use std::{collections::BinaryHeap, net::Ipv4Addr, time::Duration};
 
-use provisioning::identity::Mac;
+use provisioning::{
+    identity::Mac,
+    message::{MacMode, Policy, Trigger},
+};
 
 use super::{credential, policy};
 use crate::{
@@ -21,6 +24,20 @@ use crate::{
 /// Seconds since 1970 at the start of every test.
 pub(super) const EPOCH: u64 = 1_800_000_000;
 
+/// The card's own address.
+pub(super) const PERMANENT: Mac = Mac([2, 0, 0, 0, 1, 0]);
+
+/// What DHCP gives.
+pub(super) fn lease() -> Lease {
+    Lease {
+        address: Ipv4Addr::new(10, 9, 0, 100),
+        prefix: 24,
+        router: Some(Ipv4Addr::new(10, 9, 0, 1)),
+        dns: vec![],
+        mtu: None,
+    }
+}
+
 /// What the outside is like; tests turn these knobs.
 #[derive(Debug, Clone)]
 pub(super) struct Outside {
@@ -34,6 +51,19 @@ pub(super) struct Outside {
     pub(super) portal: Option<provision::Event>,
     pub(super) life: Option<u64>,
     pub(super) supplicant: bool,
+    /// What credentials carry.
+    pub(super) policy: Policy,
+    pub(super) one_time: bool,
+    pub(super) mac_mode: MacMode,
+    /// The AAA refuses these user names, and each one-time one that was used.
+    pub(super) refused: Vec<String>,
+    pub(super) lock: Option<modem::Lock>,
+    pub(super) network_time: Option<u64>,
+    pub(super) roaming: bool,
+    pub(super) owner: Option<supplicant::Owner>,
+    pub(super) mac_fixed: bool,
+    /// The Internet answers by Wi-Fi until the default route points there.
+    pub(super) trap: bool,
     /// Connections that keep cellular from draining.
     pub(super) busy: bool,
     /// The kernel takes no route to this link.
@@ -53,6 +83,16 @@ impl Default for Outside {
             portal: None,
             life: None,
             supplicant: true,
+            policy: policy(),
+            one_time: false,
+            mac_mode: MacMode::Permanent,
+            refused: Vec::new(),
+            lock: None,
+            network_time: None,
+            roaming: false,
+            owner: None,
+            mac_fixed: false,
+            trap: false,
             busy: false,
             no_route: None,
         }
@@ -73,9 +113,32 @@ pub(super) struct World {
     pub(super) saved: Option<Stored>,
     pub(super) fetches: u64,
     pub(super) joins: Vec<Duration>,
+    pub(super) clock_sets: Vec<u64>,
+    /// User names of the logins, in order.
+    pub(super) logins: Vec<String>,
+    /// User name that stands in the supplicant.
+    pub(super) installed: Option<String>,
+    pub(super) requests: Vec<(Duration, Trigger)>,
+    pub(super) scans: Vec<Vec<u32>>,
+    pub(super) probes: Vec<Duration>,
+    pub(super) saves: u64,
+    pub(super) unlocks: u64,
+    pub(super) macs: Vec<Mac>,
+    pub(super) mac: Mac,
+    pub(super) backup: Option<bool>,
+    /// AcquireWlan and AdoptWlan, in order.
+    pub(super) addresses: Vec<&'static str>,
+    /// The probe bound to this association has been answered.
+    proved: bool,
+    gap_since: Option<Duration>,
+    /// Longest time that cellular stood ready and nothing had the default route.
+    pub(super) longest_gap: Duration,
+    /// Every action since the last look, for tests of their order.
+    pub(super) actions: Vec<Action>,
     queue: BinaryHeap<Later>,
     sequence: u64,
     unix_offset: u64,
+    wall: Option<u64>,
 }
 
 struct Later {
@@ -107,7 +170,21 @@ impl World {
     }
 
     pub(super) fn restored(outside: Outside, stored: Option<Stored>) -> Self {
-        let settings = Settings { subscriber_key: [7; 32], ..Settings::default() };
+        Self::made(outside, stored, Settings::default())
+    }
+
+    pub(super) fn seeded(outside: Outside, jitter_seed: u64) -> Self {
+        Self::with(outside, |settings| settings.jitter_seed = jitter_seed)
+    }
+
+    pub(super) fn with(outside: Outside, change: impl FnOnce(&mut Settings)) -> Self {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        Self::made(outside, None, settings)
+    }
+
+    fn made(outside: Outside, stored: Option<Stored>, settings: Settings) -> Self {
+        let settings = Settings { subscriber_key: [7; 32], ..settings };
         let now = Now { since_boot: Duration::ZERO, unix: EPOCH };
         let mut world = Self {
             machine: Machine::new(settings, now, stored),
@@ -122,22 +199,47 @@ impl World {
             saved: None,
             fetches: 0,
             joins: Vec::new(),
+            clock_sets: Vec::new(),
+            logins: Vec::new(),
+            installed: None,
+            requests: Vec::new(),
+            scans: Vec::new(),
+            probes: Vec::new(),
+            saves: 0,
+            unlocks: 0,
+            macs: Vec::new(),
+            mac: PERMANENT,
+            backup: None,
+            addresses: Vec::new(),
+            proved: false,
+            gap_since: None,
+            longest_gap: Duration::ZERO,
+            actions: Vec::new(),
             queue: BinaryHeap::new(),
             sequence: 0,
             unix_offset: 0,
+            wall: None,
         };
-        let interface = Interface {
-            name: "wlan1".into(),
-            index: 3,
-            permanent_mac: Mac([2, 0, 0, 0, 1, 0]),
-            current_mac: Mac([2, 0, 0, 0, 1, 0]),
-        };
+        let interface = world.interface();
         world.later(10, Input::Wlan(wlan::Event::Interface(interface)));
+        if let Some(owner) = world.outside.owner {
+            world.later(15, Input::Supplicant(supplicant::Event::Owner(owner)));
+        }
         world.modem_changed();
         if world.outside.supplicant {
             world.later(20, Input::Supplicant(supplicant::Event::Up));
         }
         world
+    }
+
+    fn interface(&self) -> Interface {
+        Interface { name: "wlan1".into(), index: 3, permanent_mac: PERMANENT, current_mac: self.mac }
+    }
+
+    /// Something is told at once.
+    pub(super) fn tell(&mut self, input: Input) {
+        self.later(0, input);
+        self.run_ms(1);
     }
 
     /// Runs for so many virtual seconds.
@@ -163,9 +265,35 @@ impl World {
     }
 
     pub(super) fn give(&mut self, input: Input) {
-        let now = Now { since_boot: self.now, unix: EPOCH + self.unix_offset + self.now.as_secs() };
+        let unix = self.wall.unwrap_or(EPOCH + self.unix_offset) + self.now.as_secs();
+        let now = Now { since_boot: self.now, unix };
+        self.proved |= matches!(input, Input::Probe(probe::Event::Online));
         for action in self.machine.handle(now, input) {
+            self.actions.push(action.clone());
             self.act(action);
+        }
+        let gap = self.configured && self.route.is_none() && self.outside.no_route.is_none();
+        if !gap {
+            self.gap_since = None;
+        }
+        if let Some(since) = gap.then(|| *self.gap_since.get_or_insert(self.now)) {
+            self.longest_gap = self.longest_gap.max(self.now - since);
+        }
+    }
+
+    /// The agent is killed and started again; the kernel's links and the supplicant are cleaned up at its start.
+    pub(super) fn killed(&mut self) {
+        self.queue.clear();
+        let settings = Settings { subscriber_key: [7; 32], ..Settings::default() };
+        let unix = self.wall.unwrap_or(EPOCH + self.unix_offset) + self.now.as_secs();
+        self.machine = Machine::new(settings, Now { since_boot: self.now, unix }, self.saved.clone());
+        (self.configured, self.associated, self.leased, self.route) = (false, false, false, None);
+        self.installed = None;
+        let interface = self.interface();
+        self.later(10, Input::Wlan(wlan::Event::Interface(interface)));
+        self.modem_changed();
+        if self.outside.supplicant {
+            self.later(20, Input::Supplicant(supplicant::Event::Up));
         }
     }
 
@@ -177,6 +305,11 @@ impl World {
     pub(super) fn wall_jumps(&mut self, secs: u64) {
         self.unix_offset += secs;
         self.give(Input::Timeout);
+    }
+
+    /// The device's clock was so wrong when it started; the network's is right.
+    pub(super) fn wall_is(&mut self, unix: u64) {
+        self.wall = Some(unix);
     }
 
     pub(super) fn state(&self) -> State {
@@ -216,6 +349,7 @@ impl World {
 
     pub(super) fn supplicant_dies(&mut self) {
         self.outside.supplicant = false;
+        self.installed = None;
         self.associated = false;
         self.leased = false;
         self.later(5, Input::Supplicant(supplicant::Event::Down));
@@ -233,7 +367,11 @@ impl World {
             presence: self.outside.modem,
             imsi: ready.then(|| self.outside.imsi.parse().unwrap()),
             imei: ready.then(|| "490154203237518".parse().unwrap()),
-            registration: if registered { Registration::Home } else { Registration::Searching },
+            registration: match (registered, self.outside.roaming) {
+                (false, _) => Registration::Searching,
+                (true, false) => Registration::Home,
+                (true, true) => Registration::Roaming,
+            },
             operator_code: registered.then(|| "00101".into()),
             signal_percent: Some(70),
             bearer: (ready && self.bearer).then(|| Bearer {
@@ -248,8 +386,8 @@ impl World {
                 mtu: Some(1500),
                 managed: false,
             }),
-            network_time: None,
-            lock: None,
+            network_time: self.outside.network_time,
+            lock: self.outside.lock,
         }
     }
 
@@ -272,23 +410,39 @@ impl World {
                     self.later(60_000, Input::Modem(modem::Event::ConnectFailed(failure)));
                 }
             }
-            Action::Modem(modem::Command::Unlock) => {}
+            Action::Modem(modem::Command::Unlock) => self.unlocks += 1,
             Action::Modem(modem::Command::Disconnect) => {
                 self.bearer = false;
                 let snapshot = self.snapshot();
                 self.later(200, Input::Modem(modem::Event::Snapshot(snapshot)));
             }
             Action::Links(command) => self.links(command),
-            Action::Portal(provision::Command::Fetch { .. }) => {
+            Action::Portal(provision::Command::Fetch { request, .. }) => {
                 self.fetches += 1;
+                self.requests.push((self.now, request.trigger));
                 let event = self.outside.portal.clone().unwrap_or_else(|| {
                     let issued = EPOCH + self.unix_offset + self.now.as_secs();
-                    provision::Event::Granted(Box::new(credential(self.fetches, issued, self.outside.life)))
+                    let mut credential = credential(self.fetches, issued, self.outside.life);
+                    credential.policy = self.outside.policy.clone();
+                    credential.one_time = self.outside.one_time;
+                    credential.mac_mode = self.outside.mac_mode;
+                    provision::Event::Granted(Box::new(credential))
                 });
                 self.later(150, Input::Portal(event));
             }
             Action::Supplicant(command) => self.supplicant(command),
-            Action::Wlan(wlan::Command::Scan { .. }) => {
+            Action::Wlan(wlan::Command::SetMac(mac)) => {
+                self.macs.push(mac);
+                let event = if self.outside.mac_fixed {
+                    wlan::Event::MacRefused("operation not supported".into())
+                } else {
+                    self.mac = mac;
+                    wlan::Event::Interface(self.interface())
+                };
+                self.later(20, Input::Wlan(event));
+            }
+            Action::Wlan(wlan::Command::Scan { frequencies, .. }) => {
+                self.scans.push(frequencies);
                 let heard = self.outside.signal_dbm.map(|signal_dbm| Bss {
                     bssid: Mac([2, 0, 0, 0, 0, 0]),
                     ssid: b"corp".to_vec(),
@@ -300,12 +454,21 @@ impl World {
             }
             Action::Wlan(_) => {}
             Action::Probe(_) => {
-                let online = self.outside.internet && self.associated && self.leased;
+                self.probes.push(self.now);
+                let trapped = self.outside.trap && self.route == Some(Link::Wlan);
+                let online = self.outside.internet && !trapped && self.associated && self.leased;
                 let event =
                     if online { probe::Event::Online } else { probe::Event::Offline("no answer".into()) };
                 self.later(if online { 40 } else { 3000 }, Input::Probe(event));
             }
-            Action::Save(stored) => self.saved = Some(*stored),
+            Action::Save(stored) => {
+                self.saves += 1;
+                self.saved = Some(*stored);
+            }
+            Action::SetClock(unix) => {
+                self.clock_sets.push(unix);
+                self.wall = Some(unix.saturating_sub(self.now.as_secs()));
+            }
             Action::Note(note) => self.story.push((self.now, note)),
         }
     }
@@ -323,21 +486,21 @@ impl World {
                 }
             }
             links::Command::AcquireWlan { .. } => {
+                self.addresses.push("acquire");
                 if self.outside.dhcp && self.associated {
                     self.leased = true;
-                    let lease = Lease {
-                        address: Ipv4Addr::new(10, 9, 0, 100),
-                        prefix: 24,
-                        router: Some(Ipv4Addr::new(10, 9, 0, 1)),
-                        dns: vec![],
-                        mtu: None,
-                    };
+                    let lease = lease();
                     self.later(900, Input::Links(links::Event::WlanReady(lease)));
                 } else {
                     self.later(10_000, Input::Links(links::Event::NoLease("no answer".into())));
                 }
             }
-            links::Command::AdoptWlan { .. } | links::Command::CellularBackup(_) => {}
+            links::Command::AdoptWlan { lease, .. } => {
+                self.addresses.push("adopt");
+                self.leased = true;
+                self.later(30, Input::Links(links::Event::WlanReady(lease)));
+            }
+            links::Command::CellularBackup(on) => self.backup = Some(on),
             links::Command::ReleaseWlan => {
                 self.leased = false;
                 if self.route == Some(Link::Wlan) {
@@ -345,6 +508,7 @@ impl World {
                 }
             }
             links::Command::Prefer(link) => {
+                assert!(link == Link::Cellular || self.proved, "the route goes to Wi-Fi unproved");
                 let there = if link == Link::Cellular { self.configured } else { self.leased };
                 if there && self.outside.no_route != Some(link) {
                     self.route = Some(link);
@@ -367,13 +531,21 @@ impl World {
             return;
         }
         match command {
-            supplicant::Command::Install { .. } => {
+            supplicant::Command::Install { credential } => {
+                let trust = &credential.eap;
+                assert!(!trust.ca_pem.is_empty() && !trust.server_name.is_empty(), "a server unchecked");
+                self.installed = Some(credential.username.clone());
                 self.later(15, Input::Supplicant(supplicant::Event::Installed));
             }
             supplicant::Command::Join { .. } => {
                 self.joins.push(self.now);
+                self.proved = false;
+                let username = self.installed.clone().expect("a join without a credential");
+                self.logins.push(username.clone());
                 let failure = if self.outside.signal_dbm.is_none() {
                     Some(supplicant::JoinFailure::NotFound)
+                } else if self.outside.refused.contains(&username) {
+                    Some(supplicant::JoinFailure::Rejected)
                 } else {
                     self.outside.aaa
                 };
@@ -381,6 +553,12 @@ impl World {
                     Some(failure) => supplicant::Event::JoinFailed { failure, text: "as told".into() },
                     None => {
                         self.associated = true;
+                        if self.outside.one_time {
+                            self.outside.refused.push(username);
+                        }
+                        if self.outside.owner == Some(supplicant::Owner::NetworkManager) {
+                            self.later(700, Input::Supplicant(supplicant::Event::Addressed(lease())));
+                        }
                         supplicant::Event::Connected {
                             bssid: Mac([2, 0, 0, 0, 0, 0]),
                             pairwise_cipher: "CCMP".into(),
@@ -397,12 +575,12 @@ impl World {
                     self.later(10, Input::Supplicant(event));
                 }
             }
-            supplicant::Command::Remove => {}
+            supplicant::Command::Remove => self.installed = None,
         }
     }
 
     /// The policy that every simulated credential carries.
-    pub(super) fn policy() -> provisioning::message::Policy {
+    pub(super) fn policy() -> Policy {
         policy()
     }
 }
