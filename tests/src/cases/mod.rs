@@ -37,7 +37,7 @@ const VM: [Entry<'static>; 10] = [
     Entry { name: "nothing-leaks", run: &leaks::nothing },
 ];
 
-const MODEM: [Entry<'static>; 7] = [
+const MODEM: [Entry<'static>; 10] = [
     Entry { name: "modem-comes-late-and-a-credential-is-fetched", run: &modem::late },
     Entry { name: "modem-leaves-and-returns", run: &modem::leaves },
     Entry { name: "network-drops-the-session", run: &modem::dropped },
