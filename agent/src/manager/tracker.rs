@@ -216,11 +216,11 @@ impl Tracker {
         }
         join.eap = Some(now);
         match (status, parameter) {
+            ("remote certificate verification", "success") if join.accepted => {}
             ("remote certificate verification", "success") => {
-                if !std::mem::replace(&mut join.accepted, true) {
-                    let subject = std::mem::take(&mut join.subject);
-                    outcomes.push(Outcome::Tell(Event::ServerAccepted { subject }));
-                }
+                join.accepted = true;
+                let subject = std::mem::take(&mut join.subject);
+                outcomes.push(Outcome::Tell(Event::ServerAccepted { subject }));
             }
             ("remote certificate verification", why) => {
                 let text = format!("the server's certificate: {why}");

@@ -168,6 +168,7 @@ pub struct ConnectFailure {
 
 /// What comes out of this world.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[allow(clippy::large_enum_variant, reason = "nearly every event is the large one")]
 pub enum Event {
     /// The modem as it is now; sent at start, at each change, and after each command.
     Snapshot(Snapshot),

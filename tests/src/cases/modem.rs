@@ -1,12 +1,12 @@
 //! The cellular side: the real ModemManager, a modem that comes and goes, and a portal that must be convinced.
 
-use std::time::Duration;
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 
 use super::restarts::{at, status_says};
 use crate::{
-    atsim::Order,
+    atsim::{Order, modem::Sim},
     report::Reporter,
     text::Follower,
     world::{Feed, World, plan},
@@ -58,6 +58,68 @@ pub(super) fn killed(world: &mut World, _: &Reporter) -> Result<()> {
     carries(world)?;
     ensure!(world.agent.daemon.pid() == before, "the agent was restarted");
     Ok(())
+}
+
+/// This modem carries one address family only: it is asked for both once, and not at each connect.
+pub(super) fn families(world: &mut World, reporter: &Reporter) -> Result<()> {
+    const WORDS: &str = "another address family";
+    world.agent.daemon.stop()?;
+    world.cellular.modem.simulator.order(&Order::DropSession);
+    let mut log = Follower::from_now(world.agent.daemon.log());
+    world.agent_runs()?;
+    log.wait("one family is refused", REFUSED, |line| line.contains(WORDS))?;
+    carries(world)?;
+    let mut log = Follower::from_now(world.agent.daemon.log());
+    dropped(world, reporter)?;
+    let again = log.lines()?.into_iter().find(|line| line.contains(WORDS));
+    ensure!(again.is_none(), "it was asked for again: {again:?}");
+    Ok(())
+}
+
+/// The SIM waits for its PIN; the agent has it in a file.
+pub(super) fn pin(world: &mut World, _: &Reporter) -> Result<()> {
+    lock_sim(world, "1234")?;
+    world.agent_runs()?;
+    let opened = carries(world);
+    unlock_sim(world)?;
+    opened
+}
+
+/// The file has another PIN: one try of three is gone, and no more.
+pub(super) fn wrong_pin(world: &mut World, _: &Reporter) -> Result<()> {
+    lock_sim(world, "9999")?;
+    let mut log = Follower::from_now(world.agent.daemon.log());
+    world.agent_runs()?;
+    let locked =
+        status_says(world, "a locked SIM", |status| at(status, &["cellular", "modem"]) == Some("locked"));
+    let refused = locked.and_then(|()| log.wait("the PIN is refused", REFUSED, |line| line.contains("PIN")));
+    let retries = world.cellular.modem.mmcli(&["--modem", "any", "--output-keyvalue"]);
+    unlock_sim(world)?;
+    ensure!(!refused?.contains("9999"), "the log tells the PIN");
+    let retries = retries?;
+    ensure!(retries.contains("sim-pin (2)"), "tries that are left: {retries}");
+    carries(world)
+}
+
+/// Pulls the modem and gives it back with a locked SIM; the agent does not run, and has `pin` in its file.
+fn lock_sim(world: &mut World, pin: &str) -> Result<()> {
+    world.agent.daemon.stop()?;
+    let file = Path::new("/run/sim-pin");
+    fs::write(file, format!("{pin}\n"))?;
+    fs::set_permissions(file, fs::Permissions::from_mode(0o600))?;
+    world.agent.lay_over(Some(&format!("[cellular]\npin-file = \"{}\"\n", file.display())))?;
+    world.cellular.modem.unplug()?;
+    world.cellular.modem.simulator.order(&Order::Sim(Sim::Pin));
+    world.cellular.modem.plug()
+}
+
+/// A modem and an agent as before.
+fn unlock_sim(world: &mut World) -> Result<()> {
+    world.agent.daemon.stop()?;
+    world.agent.lay_over(None)?;
+    world.cellular.modem.unplug()?;
+    world.cellular.modem.simulator.order(&Order::Sim(Sim::Ready));
+    world.cellular.modem.plug()
 }
 
 /// The portal knows of no session: nobody gets anything, and the agent gets it as soon as the portal knows.
