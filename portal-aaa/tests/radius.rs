@@ -13,6 +13,7 @@ use std::{
 use common::{GATEWAY_SECRET, NAS_SECRET, World};
 use portal_aaa::{
     credential::Lifetime,
+    gateway::Told,
     server::drops::Why,
     store::{ClientKind, MessageAuthenticator},
 };
@@ -313,7 +314,12 @@ fn a_packet_gateway_tells_whose_address_it_is() {
             .unwrap()
     };
     let imsi = "001010123456789".parse().unwrap();
-    let proved = || world.prover.prove(world.clock.now().unix, address.into(), Some(&imsi), None).is_ok();
+    let proved = || {
+        world
+            .prover
+            .prove(world.clock.now().unix, address.into(), &Told::default(), Some(&imsi), None)
+            .is_ok()
+    };
     assert!(!proved());
     let peer = reporter(&world);
     assert_eq!(peer.ask(&report(1, 1), GATEWAY_SECRET), Code::ACCOUNTING_RESPONSE);
