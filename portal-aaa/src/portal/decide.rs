@@ -81,7 +81,7 @@ impl From<&IssueError> for Rejection {
     fn from(error: &IssueError) -> Self {
         Self::failed(match error {
             IssueError::Store(StoreError::NotEntitled { why }) => {
-                return Self { reason: Reason::NotEntitled, retry_after: None, detail: why };
+                return Self { reason: Reason::NotEntitled, retry_after: None, ..Self::failed(why) };
             }
             IssueError::NoIdentifier => "no-identifier",
             IssueError::Clock { .. } => "clock",
