@@ -577,3 +577,62 @@ fn serve_says_why_it_cannot_start() {
     let said = installation.run(&["serve"]).badly(1);
     assert!(said.contains("portal-aaa.db") && said.contains("No such file"), "{said}");
 }
+
+#[test]
+fn subscribers_are_listed_masked_and_a_list_is_taken_in_whole_or_not_at_all() {
+    const OTHER: &str = "001010123456788";
+    const NUMBER: &str = "491701234567";
+    let installation = Installation::new();
+    let list = installation.path("list.csv");
+    let import = |text: &str| {
+        fs::write(&list, text).unwrap();
+        let ran = installation.run(&["subscriber", "import", list.to_str().unwrap()]);
+        fs::remove_file(&list).unwrap();
+        ran
+    };
+    let listed = || -> Value {
+        serde_json::from_str(&installation.run(&["subscriber", "list", "--json"]).well()).unwrap()
+    };
+    for (text, expected) in [
+        ("", "the list is empty"),
+        ("msisdn\n49170\n", "there is no column imsi"),
+        ("imsi,imsi\n1,2\n", "name the columns, each once"),
+        ("imsi,color\n1,2\n", "name the columns"),
+        (&format!("imsi\n{IMSI}\n{OTHER}0\n"), "line 3: imsi: an IMSI is 6 to 15"),
+        (&format!("imsi,msisdn\n{IMSI},0170{NUMBER}\n"), "line 2: msisdn: an MSISDN is"),
+        (&format!("imsi,state\n{IMSI},perhaps\n"), "line 2: state: a state is"),
+        (&format!("imsi,state\n{IMSI}\n"), "line 2: 1 values where there are 2 columns"),
+        (&format!("imsi\n{IMSI}\n\n{IMSI}\n"), "line 4: imsi: stands in an earlier line"),
+        (&format!("imsi\n{IMSI}{}\n", " ".repeat(5000)), "line 2 is too long"),
+    ] {
+        let said = import(text).badly(1);
+        assert!(said.contains(expected), "{expected} in {said}");
+        for secret in [IMSI, OTHER, NUMBER] {
+            assert!(!said.contains(secret), "{said}");
+        }
+        assert_eq!(listed(), Value::Array(vec![]), "{expected}");
+    }
+    let first = installation.issue(&[]);
+    let said = import(&format!("imsi,msisdn,state,group\n{IMSI},+{NUMBER},,gold\n{OTHER},,deny,\n")).well();
+    assert_eq!(said, "2 added, 0 changed, 0 unchanged; credentials revoked: 0\n");
+    let both = listed();
+    assert_eq!(both[0]["imsi"], "00101••••••••88");
+    assert_eq!(both[0]["state"], "deny");
+    assert_eq!((&both[1]["msisdn"], &both[1]["group"]), (&"+49••••••••67".into(), &"gold".into()));
+    let said = installation.run(&["subscriber", "suspend", "--msisdn", NUMBER]).well();
+    assert!(said.contains("credentials revoked: 1"), "{said}");
+    let username = first["username"].as_str().unwrap();
+    assert!(installation.run(&["credential", "revoke", username]).well().contains("unchanged"));
+    let issue = ["credential", "issue", "--imsi", IMSI, "--mac", MAC, "--json"];
+    assert!(installation.run(&issue).badly(1).contains("subscriber-suspended"));
+    // A list that says nothing of the state does not lift it.
+    import(&format!("imsi,group\n{IMSI},silver\n")).well();
+    assert_eq!(listed()[1]["state"], "suspended");
+    let said = installation.run(&["subscriber", "add", "--imsi", OTHER, "--msisdn", NUMBER]).badly(1);
+    assert!(said.contains("belongs to another subscriber"), "{said}");
+    installation.run(&["subscriber", "allow", "--imsi", IMSI]).well();
+    installation.run(&issue).well();
+    assert!(installation.run(&["subscriber", "remove", "--imsi", IMSI]).well().starts_with("removed"));
+    assert!(installation.run(&["subscriber", "remove", "--imsi", IMSI]).well().starts_with("unchanged"));
+    assert_eq!(installation.holding(&[IMSI, OTHER, NUMBER]), Vec::<PathBuf>::new());
+}

@@ -5,7 +5,8 @@
     clippy::unwrap_used,
     clippy::indexing_slicing,
     clippy::panic,
-    reason = "a test may assume"
+    dead_code,
+    reason = "a test may assume; the bench has more than is used here"
 )]
 
 #[path = "portal/bench.rs"]
@@ -285,4 +286,86 @@ async fn it_stops_when_told() {
     let address = bench.address;
     timeout(BOUND, bench.stop()).await.expect("in bounded time");
     assert!(tokio::net::TcpStream::connect(address).await.is_err());
+}
+
+/// Numbers that cannot be: each is refused for its own field, and none of them is repeated.
+#[tokio::test]
+async fn impossible_identifiers_are_refused_by_name() {
+    let bench = Bench::start().await;
+    let device = Ipv4Addr::new(127, 0, 16, 1);
+    bench.attach("a", device, IMSI);
+    let good = request(IMSI);
+    for (old, new, detail, field) in [
+        (IMEI, "490154203237517", "imei-check-digit", "imei"),
+        (IMEI, "4901542032375", "bad-value", "imei"),
+        (IMSI, "0010101234567891", "bad-value", "imsi"),
+        (IMSI, "00101012345678x", "bad-value", "imsi"),
+        ("02:00:00:00:00:07", "03:00:00:00:00:07", "bad-value", "mac"),
+        ("02:00:00:00:00:07", "ff:ff:ff:ff:ff:ff", "bad-value", "mac"),
+        ("02:00:00:00:00:07", "00:00:00:00:00:00", "mac-zero", "mac"),
+        ("attach", "whenever", "bad-value", "trigger"),
+    ] {
+        assert!(good.contains(old), "{old}");
+        let before = logged("127.0.16.1").len();
+        let reply = bench.post(device, &good.replace(old, new)).await;
+        refused(&reply, Reason::BadRequest, None);
+        let log = logged("127.0.16.1").split_off(before);
+        assert!(
+            log.contains(&format!("detail=\"{detail}")) && log.contains(field),
+            "{detail} {field} in {log}"
+        );
+        // Of what could be read all is masked; the addresses are no secret.
+        assert!(!log.contains(new) || new.contains(':'), "{log}");
+    }
+    // Equipment that sends a spare digit instead of the check digit.
+    assert_eq!(bench.post(device, &good.replace(IMEI, "490154203237510")).await.status, 200);
+}
+
+/// What an XML parser could be made to do: unfold, read files, ask other servers, nest for ever.
+#[tokio::test]
+async fn bombs_and_external_entities_are_refused_before_they_are_anything() {
+    let bench = Bench::start().await;
+    let device = Ipv4Addr::new(127, 0, 17, 1);
+    bench.attach("a", device, IMSI);
+    let good = request(IMSI);
+    let laughs: String = (1..10)
+        .map(|level| format!("<!ENTITY l{level} '{}'>", format!("&l{};", level - 1).repeat(10)))
+        .collect();
+    let before_root = |doctype: &str| good.replacen("?>", &format!("?>{doctype}"), 1);
+    let deep = good.replacen("<mac>", &format!("{}<mac>", "<a>".repeat(1000)), 1);
+    let many = good.replacen("<mac>", &format!("{}<mac>", "<a/>".repeat(1000)), 1);
+    for (bad, detail) in [
+        (before_root(&format!("<!DOCTYPE r [<!ENTITY l0 'ha'>{laughs}]>")).replace(IMSI, "&l9;"), "doctype"),
+        (
+            before_root("<!DOCTYPE r [<!ENTITY x SYSTEM 'file:///etc/hostname'>]>").replace(IMSI, "&x;"),
+            "doctype",
+        ),
+        (before_root("<!DOCTYPE r SYSTEM 'http://127.0.17.9/x.dtd'>"), "doctype"),
+        (good.replace(IMSI, "&x;"), "entity"),
+        (deep, "too-deep"),
+        (many, "too-many"),
+    ] {
+        let before = logged("127.0.17.1").len();
+        refused(&bench.post(device, &bad).await, Reason::BadRequest, None);
+        let log = logged("127.0.17.1").split_off(before);
+        assert!(log.contains(&format!("detail=\"{detail}\"")), "{detail} in {log}");
+    }
+    assert_eq!(bench.post(device, &good).await.status, 200);
+}
+
+#[tokio::test]
+async fn all_together_cannot_ask_all_the_time() {
+    let limits = Limits { total_per_second: 1, ..Limits::default() };
+    let bench = Bench::with(ProofMode::GatewayAccounting, limits, None::<bench::Never>).await;
+    let mut limited = 0;
+    for last in 1..=40 {
+        let device = Ipv4Addr::new(127, 0, 18, last);
+        bench.attach(&format!("s{last}"), device, IMSI);
+        let reply = bench.post(device, &request(IMSI)).await;
+        if reply.status == 429 {
+            refused(&reply, Reason::RateLimited, Some(1));
+            limited += 1;
+        }
+    }
+    assert!(limited > 0, "40 requests of 40 addresses take less than 40 seconds");
 }

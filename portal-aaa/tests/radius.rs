@@ -13,6 +13,7 @@ use std::{
 use common::{GATEWAY_SECRET, NAS_SECRET, World};
 use portal_aaa::{
     credential::Lifetime,
+    gateway::Told,
     server::drops::Why,
     store::{ClientKind, MessageAuthenticator},
 };
@@ -302,24 +303,37 @@ fn a_one_time_login_that_waits_for_the_disk_holds_up_nobody() {
 fn a_packet_gateway_tells_whose_address_it_is() {
     let world = World::start();
     let address = [10, 64, 0, 2];
+    // RFC 3162 §2.3, RFC 4818 §3: reserved, bits, as many octets as needed.
+    let framed = b"\x00\x40\x20\x01\x0d\xb8\x00\x00\x00\x01";
+    let delegated = b"\x00\x38\x20\x01\x0d\xb8\x00\x01\x00";
+    let sources: [IpAddr; 3] =
+        [address.into(), "2001:db8:0:1::5".parse().unwrap(), "2001:db8:1:7::9".parse().unwrap()];
     let report = |identifier, status| {
         Builder::accounting_request(identifier)
             .integer(A::ACCT_STATUS_TYPE, status)
             .text(A::ACCT_SESSION_ID, "0a40000100000001")
             .attribute(A::FRAMED_IP_ADDRESS, &address)
+            .attribute(A::FRAMED_IPV6_PREFIX, framed)
+            .attribute(A(123), delegated)
             .vendor(Vendor::TGPP, tgpp::IMSI, b"001010123456789")
             .vendor(Vendor::TGPP, tgpp::IMEISV, b"4901542032375101")
             .finish(GATEWAY_SECRET.as_bytes())
             .unwrap()
     };
     let imsi = "001010123456789".parse().unwrap();
-    let proved = || world.prover.prove(world.clock.now().unix, address.into(), Some(&imsi), None).is_ok();
-    assert!(!proved());
+    let proved = |now: u64| {
+        sources.map(|source| world.prover.prove(now, source, &Told::default(), Some(&imsi), None).is_ok())
+    };
+    let proved = || proved(world.clock.now().unix);
+    let outside = "2001:db8:1:100::9".parse().unwrap();
+    assert_eq!(proved(), [false; 3]);
     let peer = reporter(&world);
     assert_eq!(peer.ask(&report(1, 1), GATEWAY_SECRET), Code::ACCOUNTING_RESPONSE);
-    assert!(proved(), "as soon as it is acknowledged");
+    assert_eq!(proved(), [true; 3], "as soon as it is acknowledged");
+    let now = world.clock.now().unix;
+    assert!(world.prover.prove(now, outside, &Told::default(), Some(&imsi), None).is_err());
     assert_eq!(peer.ask(&report(2, 2), GATEWAY_SECRET), Code::ACCOUNTING_RESPONSE);
-    assert!(!proved());
+    assert_eq!(proved(), [false; 3]);
     assert_eq!(rows(&world.path("portal-aaa.db")), 2);
 }
 

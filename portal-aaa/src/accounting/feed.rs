@@ -23,6 +23,8 @@ pub struct FeedRecord {
     pub ipv4: Option<Ipv4Addr>,
     /// Framed-IPv6-Prefix: network and bits.
     pub ipv6_prefix: Option<(Ipv6Addr, u8)>,
+    /// Delegated-IPv6-Prefix (RFC 4818): what the device gives to those behind it.
+    pub delegated_prefix: Option<(Ipv6Addr, u8)>,
     /// 3GPP-IMSI.
     pub imsi: Option<Imsi>,
     /// 3GPP-IMEISV.

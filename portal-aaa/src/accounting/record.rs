@@ -35,6 +35,8 @@ const CLOCK_AHEAD_SECS: u64 = 86_400;
 /// Wi-Fi Alliance's WISPr; its Location-Name is `OPERATOR,Place`.
 const WISPR: Vendor = Vendor(14122);
 const WISPR_LOCATION_NAME: u8 = 2;
+/// RFC 4818 §3: written as Framed-IPv6-Prefix is.
+const DELEGATED_IPV6_PREFIX: A = A(123);
 /// 3GPP TS 23.003 §2.2: at most 15; with the leading digit of RFC 4186 §4.1.1.6 one more, shortest in use one less.
 const IMSI_DIGITS: usize = 14;
 
@@ -106,6 +108,7 @@ pub fn feed(packet: &Packet<'_>, record: &AccountingRecord) -> FeedRecord {
         session_id: record.session_id.clone(),
         ipv4: packet.ipv4(A::FRAMED_IP_ADDRESS),
         ipv6_prefix: packet.ipv6_prefix(A::FRAMED_IPV6_PREFIX),
+        delegated_prefix: packet.ipv6_prefix(DELEGATED_IPV6_PREFIX),
         imsi: packet.vendor_text(Vendor::TGPP, tgpp::IMSI).and_then(|text| text.parse().ok()),
         imeisv: packet.vendor_text(Vendor::TGPP, tgpp::IMEISV).and_then(|text| text.parse().ok()),
         event_at: record.event_at,

@@ -97,6 +97,7 @@ mod tests {
             session_id: session_id.clone(),
             ipv4: None,
             ipv6_prefix: None,
+            delegated_prefix: None,
             imsi: None,
             imeisv: None,
             event_at: 0,

@@ -12,7 +12,7 @@ use crate::{
     credential::{self, Keys},
     gateway::ProofMode,
     server::clock::Clock,
-    store::{ClientKind, Store as _, sqlite::SqliteStore},
+    store::{ClientKind, Entitlement, Store as _, SubscriberState, Subscribers as _, sqlite::SqliteStore},
 };
 
 mod accounts;
@@ -126,6 +126,22 @@ fn database(
         }
     }
     accounts::check(settings, store, keys, &clients, findings);
+    if settings.portal.entitlement == Entitlement::Listed {
+        let mut allowed = 0u64;
+        let counted = store.subscribers(&mut |record| {
+            allowed += u64::from(record.state == SubscriberState::Allow);
+        });
+        match counted {
+            Ok(()) if allowed == 0 => findings.note(
+                "only listed subscribers are served, and none is listed as allowed",
+                format!("portal-aaa subscriber import FILE.csv --config {}", config.display()),
+            ),
+            Ok(()) => findings.good(format!("subscribers: {allowed} allowed")),
+            Err(error) => {
+                findings.problem(error.to_string(), "stop `serve` and restore the database from a copy");
+            }
+        }
+    }
     if nas == 0 {
         findings.note("no access point may ask for logins", add(config, "nas"));
     }

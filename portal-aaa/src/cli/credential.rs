@@ -80,6 +80,7 @@ pub(super) fn issue(options: &Issue, out: &mut dyn Write) -> Result<()> {
     let request = IssueRequest {
         imsi: options.imsi.clone(),
         imei: options.imei.clone(),
+        subscriber: None,
         mac: options.mac.context("a credential needs a MAC address")?,
         lifetime: options.lifetime,
         source: None,

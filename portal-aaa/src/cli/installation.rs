@@ -28,6 +28,7 @@ impl Installation {
         let ca = &self.settings.tls.ca;
         let terms = self.settings.terms().with_context(|| format!("CA certificate {}", ca.display()))?;
         let authority = Authority::new(Arc::clone(&self.keys), self.store.clone(), terms, now)?;
+        let authority = authority.with_entitlement(self.settings.portal.entitlement);
         Ok(authority.with_rules(self.settings.session.rules(&self.settings.access)))
     }
 }

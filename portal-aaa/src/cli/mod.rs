@@ -14,6 +14,7 @@ mod installation;
 mod keeper;
 mod log;
 mod serve;
+mod subscriber;
 mod text;
 mod tls;
 mod user;
@@ -53,6 +54,9 @@ enum Command {
     /// Credentials of devices.
     #[command(subcommand)]
     Credential(credential::Command),
+    /// Subscribers who may, or may not, have credentials.
+    #[command(subcommand)]
+    Subscriber(subscriber::Command),
     /// Accounts made by hand, for monitoring probes and legacy devices.
     #[command(subcommand)]
     User(user::Command),
@@ -94,6 +98,7 @@ fn run(command: &Command, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         Command::Gateway(command) => client::run(ClientKind::Gateway, command, out)?,
         Command::Credential(credential::Command::Issue(options)) => credential::issue(options, out)?,
         Command::Credential(credential::Command::Revoke(options)) => credential::revoke(options, out)?,
+        Command::Subscriber(command) => subscriber::run(command, out)?,
         Command::User(command) => user::run(command, out)?,
         Command::Accounting(command) => accounting::run(command, out)?,
     }

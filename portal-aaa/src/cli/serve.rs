@@ -102,7 +102,7 @@ pub(super) fn run(options: &Options) -> Result<()> {
     };
     let tls = portal::tls::load(&settings.portal.certificate, &settings.portal.key)
         .context("the portal's certificate cannot be used")?;
-    let portal = Portal::new(prover, authority, clock, portal::Limits::default());
+    let portal = Portal::new(prover, authority, clock, settings.portal.limits);
 
     let tokio = runtime::Builder::new_multi_thread().worker_threads(PORTAL_THREADS).enable_all().build()?;
     let radius = tokio.block_on(async {

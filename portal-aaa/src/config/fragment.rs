@@ -48,6 +48,19 @@ pub(super) struct Portal {
     pub key: PathBuf,
     /// Else `portal.REALM`.
     pub name: Option<String>,
+    pub subscribers: Subscribers,
+    pub address_burst: u32,
+    pub address_refill_secs: u32,
+    pub subscriber_burst: u32,
+    pub subscriber_refill_secs: u32,
+    pub max_rate: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Subscribers {
+    Any,
+    Listed,
 }
 
 #[derive(Debug, Deserialize)]
@@ -85,6 +98,10 @@ pub(super) struct Proof {
     pub mode: Mode,
     pub prefixes: Vec<Prefix>,
     pub max_silence_secs: u64,
+    pub max_identities: u32,
+    pub proxies: Vec<Prefix>,
+    pub imsi_header: String,
+    pub msisdn_header: String,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -92,6 +109,7 @@ pub(super) struct Proof {
 pub(super) enum Mode {
     GatewayAccounting,
     TrustedPrefix,
+    Header,
 }
 
 #[derive(Debug, Deserialize)]
@@ -133,6 +151,12 @@ impl Default for Portal {
             certificate: "tls/portal.pem".into(),
             key: "tls/portal.key".into(),
             name: None,
+            subscribers: Subscribers::Any,
+            address_burst: 20,
+            address_refill_secs: 2,
+            subscriber_burst: 30,
+            subscriber_refill_secs: 10,
+            max_rate: 5000,
         }
     }
 }
@@ -159,7 +183,15 @@ impl Default for Tls {
 
 impl Default for Proof {
     fn default() -> Self {
-        Self { mode: Mode::GatewayAccounting, prefixes: Vec::new(), max_silence_secs: 300 }
+        Self {
+            mode: Mode::GatewayAccounting,
+            prefixes: Vec::new(),
+            max_silence_secs: 300,
+            max_identities: 4,
+            proxies: Vec::new(),
+            imsi_header: String::new(),
+            msisdn_header: String::new(),
+        }
     }
 }
 

@@ -28,8 +28,9 @@ pub use validate::name as validate_name;
 use crate::{
     credential::{Access, Lifetime, MacBinding, Terms},
     gateway::ProofSettings,
-    proxy,
+    portal, proxy,
     server::radsec,
+    store::Entitlement,
 };
 
 /// Configuration of one installation, checked; paths are absolute or relative to the working directory.
@@ -74,6 +75,10 @@ pub struct PortalSettings {
     pub key: PathBuf,
     /// DNS name that devices connect to; stands in the certificate.
     pub name: String,
+    /// Who gets credentials.
+    pub entitlement: Entitlement,
+    /// How much of it one device, and all together, may have.
+    pub limits: portal::Limits,
 }
 
 /// Table `[radius]`.

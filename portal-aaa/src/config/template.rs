@@ -50,6 +50,19 @@ certificate = "tls/portal.pem"
 key = "tls/portal.key"
 # The DNS name that devices connect to. Default portal.REALM.
 name = "{portal_name}"
+# Who gets credentials, when proved: "any" (default), all but those that `portal-aaa subscriber` has as denied or
+# suspended; "listed", only those that it has as allowed.
+subscribers = "any"
+# Requests that one address may send at once after a time of quiet, and seconds after which one more is given back;
+# beyond it 429 and Retry-After. 1 to 1000000. Defaults 20 and 2. A listed proxy's address is not counted.
+address_burst = 20
+address_refill_secs = 2
+# The same of one subscriber from whatever addresses, counted when he is proved: so many credentials, at most, does a
+# device get that sends its request again and again. Defaults 30 and 10.
+subscriber_burst = 30
+subscriber_refill_secs = 10
+# Requests a second of all devices together, 1 to 1000000. Default 5000.
+max_rate = 5000
 
 
 # The AAA: answers logins that access points pass on, and takes accounting.
@@ -142,13 +155,26 @@ resumption_sessions = 32768
 # "gateway-accounting" (default): the packet gateway's RADIUS accounting says whose address the request came from;
 #   without a live session, or with another's, it is refused. Needs `portal-aaa gateway add`.
 # "trusted-prefix": whoever comes from one of `prefixes` is believed. Every attached device can then claim any SIM:
-#   only where nothing but the gateway checks addresses and identities.
+#   a listed subscriber can be found by trying, and a suspended one can ask as somebody else. Only where nothing but
+#   the gateway checks addresses and identities.
+# "header": a proxy of yours, the only way from the devices to the portal, ends their TLS and writes IMSI or MSISDN of
+#   the session into each request. It must remove such headers from what devices send. Requests from elsewhere are
+#   refused whatever headers they have, and the device's address is not taken from any.
 mode = "gateway-accounting"
 # Networks of attached devices, for trusted-prefix, such as ["10.64.0.0/10", "2001:db8:64::/48"]. Default none.
 prefixes = []
 # With gateway-accounting: seconds without a word of any gateway after which no device is served, because sessions
 # that have ended would still be believed. Longer than the gateway's interim interval. 1 to 86400, default 300.
 max_silence_secs = 300
+# With gateway-accounting: identities not its own that may be claimed from one address before it counts as shared
+# (address translation, or somebody who tries SIMs out) and nobody is served from it, until no other was claimed for ten
+# minutes. With trusted-prefix: identities at all. 1 to 64, default 4.
+max_identities = 4
+# With header: networks that the proxies connect from, such as ["192.0.2.8"]; and the name of the header with the IMSI,
+# of the one with the MSISDN (looked up in `portal-aaa subscriber`), or both: then both must be right. Default none.
+proxies = []
+imsi_header = ""
+msisdn_header = ""
 
 
 # What is issued.

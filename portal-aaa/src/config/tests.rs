@@ -75,6 +75,20 @@ fn other_choices_are_understood() {
     )
     .unwrap();
     assert_eq!(settings.proof.mode, ProofMode::TrustedPrefix(vec!["10.64.0.0/10".parse().unwrap()]));
+    let settings = load(
+        &with("mode = \"gateway-accounting\"\n", "mode = \"header\"\n")
+            .replace("proxies = []", "proxies = [\"192.0.2.8\"]")
+            .replace("msisdn_header = \"\"", "msisdn_header = \"X-MSISDN\"")
+            .replace("subscribers = \"any\"", "subscribers = \"listed\""),
+    )
+    .unwrap();
+    let header = crate::gateway::HeaderProof {
+        proxies: vec!["192.0.2.8".parse().unwrap()],
+        imsi: None,
+        msisdn: Some("X-MSISDN".to_owned()),
+    };
+    assert_eq!(settings.proof.mode, ProofMode::Header(header));
+    assert_eq!(settings.portal.entitlement, Entitlement::Listed);
     let lifetime = |text| load(&with("lifetime = \"device\"", text)).unwrap().credential.lifetime;
     assert_eq!(lifetime("lifetime = \"one-time\""), Lifetime::OneTime);
     assert_eq!(lifetime("lifetime = 3600"), Lifetime::Seconds(NonZeroU32::new(3600).unwrap()));
@@ -118,7 +132,13 @@ fn each_wrong_value_is_named() {
         ("version = 1", "version = 1\nenter_dbm = 1", "unknown field `enter_dbm`"),
         ("name = \"portal.operator.example\"", "name = \"https://portal\"", "name: must be a domain name"),
         ("\"0.0.0.0:1813\"\n#", "\"0.0.0.0:1812\"\n#", "accounting_listen: must differ"),
-        ("mode = \"gateway-accounting\"\n", "mode = \"header\"\n", "unknown variant `header`"),
+        ("mode = \"gateway-accounting\"\n", "mode = \"none\"\n", "unknown variant `none`"),
+        ("mode = \"gateway-accounting\"\n", "mode = \"header\"\n", "proxies: mode header needs"),
+        ("mode = \"gateway-accounting\"\n", "mode = \"header\"\n", "imsi_header: mode header needs"),
+        ("imsi_header = \"\"", "imsi_header = \"x imsi\"", "imsi_header: must be the name of an HTTP header"),
+        ("max_identities = 4", "max_identities = 0", "max_identities: must be 1 to 64"),
+        ("subscriber_burst = 30", "subscriber_burst = 0", "subscriber_burst: must be 1 to"),
+        ("subscribers = \"any\"", "subscribers = \"some\"", "unknown variant `some`"),
         (
             "mode = \"gateway-accounting\"\n",
             "mode = \"trusted-prefix\"\n",

@@ -15,13 +15,19 @@ use super::{
 };
 use crate::{
     credential::{MacBinding, token},
-    gateway::{ProofMode, ProofSettings},
+    gateway::{HeaderProof, ProofMode, ProofSettings},
+    portal,
+    store::Entitlement,
 };
 
 /// RFC 7542 §2.3: a NAI has at most 253 octets to get through RADIUS; username and `@` take theirs.
 const MAX_REALM: usize = 253 - token::OPAQUE - 1;
 /// A subscriber's session should not be believed for longer without a word of its gateway.
 const MAX_SILENCE_SECS: u64 = 86_400;
+/// More from one address are a crowd whatever the operator says.
+const MAX_IDENTITIES: u32 = 64;
+/// Of bursts, seconds and requests a second; beyond it there is no limit any more.
+const MAX_RATE: u32 = 1_000_000;
 /// RFC 8446 §4.6.1: no ticket is good for longer than a week.
 const MAX_RESUMPTION_SECS: u32 = 604_800;
 /// Half a kilobyte each.
@@ -44,7 +50,7 @@ pub(super) fn settings(fragment: Fragment, base: &Path) -> Result<Settings, Vec<
             format!("a realm is a domain name of at most {MAX_REALM} characters, such as operator.example"),
         );
     }
-    let portal_name = fragment.portal.name.unwrap_or_else(|| format!("portal.{realm}"));
+    let portal_name = fragment.portal.name.clone().unwrap_or_else(|| format!("portal.{realm}"));
     let server_name = fragment.tls.server_name.unwrap_or_else(|| format!("aaa.{realm}"));
     for (key, value) in [("portal.name", &portal_name), ("tls.server_name", &server_name)] {
         if let Err(message) = name(value) {
@@ -60,6 +66,36 @@ pub(super) fn settings(fragment: Fragment, base: &Path) -> Result<Settings, Vec<
             "proof.prefixes",
             "mode trusted-prefix needs at least one network, else no device is served".to_owned(),
         );
+    }
+    let proof = &fragment.proof;
+    if proof.mode == fragment::Mode::Header && proof.proxies.is_empty() {
+        unfit("proof.proxies", "mode header needs at least one proxy, else no device is served".to_owned());
+    }
+    if proof.mode == fragment::Mode::Header && proof.imsi_header.is_empty() && proof.msisdn_header.is_empty()
+    {
+        unfit("proof.imsi_header", "mode header needs the name of a header of the proxy's".to_owned());
+    }
+    for (key, name) in
+        [("proof.imsi_header", &proof.imsi_header), ("proof.msisdn_header", &proof.msisdn_header)]
+    {
+        if !name.is_empty() && axum::http::HeaderName::try_from(name.as_str()).is_err() {
+            unfit(key, "must be the name of an HTTP header, such as x-imsi".to_owned());
+        }
+    }
+    if !(1..=MAX_IDENTITIES).contains(&proof.max_identities) {
+        unfit("proof.max_identities", format!("must be 1 to {MAX_IDENTITIES}"));
+    }
+    let portal = &fragment.portal;
+    for (key, value) in [
+        ("portal.address_burst", portal.address_burst),
+        ("portal.address_refill_secs", portal.address_refill_secs),
+        ("portal.subscriber_burst", portal.subscriber_burst),
+        ("portal.subscriber_refill_secs", portal.subscriber_refill_secs),
+        ("portal.max_rate", portal.max_rate),
+    ] {
+        if !(1..=MAX_RATE).contains(&value) {
+            unfit(key, format!("must be 1 to {MAX_RATE}"));
+        }
     }
     if fragment.tls.resumption_secs > MAX_RESUMPTION_SECS {
         unfit("tls.resumption_secs", format!("must be 0 to {MAX_RESUMPTION_SECS} seconds"));
@@ -95,6 +131,18 @@ pub(super) fn settings(fragment: Fragment, base: &Path) -> Result<Settings, Vec<
             certificate: data_dir.join(fragment.portal.certificate),
             key: data_dir.join(fragment.portal.key),
             name: portal_name,
+            entitlement: match fragment.portal.subscribers {
+                fragment::Subscribers::Any => Entitlement::Any,
+                fragment::Subscribers::Listed => Entitlement::Listed,
+            },
+            limits: portal::Limits {
+                burst: fragment.portal.address_burst,
+                refill: Duration::from_secs(u64::from(fragment.portal.address_refill_secs)),
+                subscriber_burst: fragment.portal.subscriber_burst,
+                subscriber_refill: Duration::from_secs(u64::from(fragment.portal.subscriber_refill_secs)),
+                total_per_second: fragment.portal.max_rate,
+                ..portal::Limits::default()
+            },
         },
         radius: RadiusSettings {
             listen,
@@ -122,7 +170,13 @@ pub(super) fn settings(fragment: Fragment, base: &Path) -> Result<Settings, Vec<
             mode: match fragment.proof.mode {
                 fragment::Mode::GatewayAccounting => ProofMode::GatewayAccounting,
                 fragment::Mode::TrustedPrefix => ProofMode::TrustedPrefix(fragment.proof.prefixes),
+                fragment::Mode::Header => ProofMode::Header(HeaderProof {
+                    proxies: fragment.proof.proxies,
+                    imsi: Some(fragment.proof.imsi_header).filter(|name| !name.is_empty()),
+                    msisdn: Some(fragment.proof.msisdn_header).filter(|name| !name.is_empty()),
+                }),
             },
+            max_identities: usize::try_from(fragment.proof.max_identities).unwrap_or(usize::MAX),
             max_silence_secs: fragment.proof.max_silence_secs,
         },
         credential: CredentialSettings {

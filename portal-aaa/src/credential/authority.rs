@@ -5,7 +5,7 @@ use std::sync::Arc;
 use provisioning::message::{EapSettings, Policy};
 
 use super::{Keys, Lifetime, Rules, book::Book};
-use crate::store::{Store, StoreError};
+use crate::store::{Entitlement, Store, StoreError};
 
 /// What every credential of this operator has in common; made from the configuration.
 #[derive(Debug, Clone)]
@@ -38,6 +38,7 @@ pub struct Authority {
     pub(super) terms: Terms,
     pub(super) rules: Rules,
     pub(super) book: Book,
+    entitlement: Entitlement,
 }
 
 impl Authority {
@@ -45,12 +46,22 @@ impl Authority {
     /// access points are told nothing; see [`Self::with_rules`].
     pub fn new(keys: Arc<Keys>, store: Arc<dyn Store>, terms: Terms, now: u64) -> Result<Self, StoreError> {
         let book = Book::load(&*store, &keys, now)?;
-        Ok(Self { keys, store, terms, rules: Rules::default(), book })
+        Ok(Self { keys, store, terms, rules: Rules::default(), book, entitlement: Entitlement::Any })
     }
 
     /// The same under these rules.
     pub fn with_rules(self, rules: Rules) -> Self {
         Self { rules, ..self }
+    }
+
+    /// The same, giving by the portal to these subscribers only. What is issued by hand goes to all who are not barred.
+    pub fn with_entitlement(self, entitlement: Entitlement) -> Self {
+        Self { entitlement, ..self }
+    }
+
+    /// Whom the portal gives credentials to.
+    pub fn entitlement(&self) -> Entitlement {
+        self.entitlement
     }
 
     /// Takes in what was revoked and which accounts were changed since the last call. Cheap enough for many calls a

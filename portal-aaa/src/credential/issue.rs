@@ -13,7 +13,7 @@ use super::{
     Authority, Lifetime, MacBinding, Purpose, SealError,
     token::{BadToken, Token},
 };
-use crate::store::{CredentialRecord, Handle, StoreError};
+use crate::store::{CredentialRecord, Entitlement, Handle, StoreError};
 
 /// Fills a buffer with random octets. Programs pass [`system_random`].
 pub type Random<'a> = dyn FnMut(&mut [u8]) -> Result<(), RandomUnavailable> + 'a;
@@ -38,6 +38,9 @@ pub struct IssueRequest {
     pub imsi: Option<Imsi>,
     /// From the equipment. At least one of the two is there.
     pub imei: Option<Imei>,
+    /// Whose SIM it is in, where that is known though no IMSI is given: the credential is that subscriber's, so that
+    /// nobody escapes a suspension by leaving the IMSI out.
+    pub subscriber: Option<Handle>,
     /// Permanent address of the WLAN card.
     pub mac: Mac,
     /// How long; none for what the configuration says.
@@ -89,12 +92,23 @@ impl Authority {
         request: &IssueRequest,
         random: &mut Random<'_>,
     ) -> Result<Credential, IssueError> {
+        self.issue_entitled(now, request, random, Entitlement::Any)
+    }
+
+    /// As [`Self::issue`], to these subscribers only.
+    pub fn issue_entitled(
+        &self,
+        now: u64,
+        request: &IssueRequest,
+        random: &mut Random<'_>,
+        entitlement: Entitlement,
+    ) -> Result<Credential, IssueError> {
         let mut attempts = 0;
         loop {
             attempts += 1;
             let (credential, record) = self.prepare(now, request, random)?;
             tracing::info!(event = "credential-generated", username = credential.username);
-            match self.store.insert_credential(&record) {
+            match self.store.insert_entitled(&record, entitlement) {
                 Ok(()) => {
                     tracing::info!(event = "credential-stored", username = credential.username, mac = %request.mac);
                     return Ok(credential);
@@ -155,11 +169,11 @@ impl Authority {
         Ok((credential, record))
     }
 
-    /// The SIM says who it is; a device without one is its equipment.
+    /// The SIM says who it is, or whoever proved it; a device without one is its equipment.
     fn subscriber(&self, request: &IssueRequest) -> Result<Handle, IssueError> {
         let imsi = request.imsi.as_ref().map(|imsi| self.keys.handle_imsi(imsi));
         let imei = request.imei.as_ref().map(|imei| self.keys.handle_imei(imei));
-        imsi.or(imei).ok_or(IssueError::NoIdentifier)
+        imsi.or(request.subscriber).or(imei).ok_or(IssueError::NoIdentifier)
     }
 
     fn credential(&self, token: &Token, nonce: [u8; 8]) -> Result<Credential, IssueError> {

@@ -12,6 +12,7 @@ use provisioning::identity::{Imei, Imsi};
 use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
 
+use super::Msisdn;
 use crate::store::{Client, ClientKind, Handle, Sealed};
 
 /// AES-256-SIV takes two AES keys in one (RFC 5297 §2.2).
@@ -35,6 +36,10 @@ pub enum Purpose {
     Imsi,
     /// IMEI of a credential; the owner is its username.
     Imei,
+    /// IMSI of a listed subscriber; the owner is its handle in hexadecimal.
+    SubscriberImsi,
+    /// MSISDN of a listed subscriber; the owner is the handle of the IMSI in hexadecimal.
+    SubscriberMsisdn,
     /// Password of a credential; the owner is its username.
     Password,
     /// Password of an account; the owner is its name.
@@ -59,6 +64,11 @@ impl Keys {
     /// Handle of an equipment: IMEI and IMEISV of one device give the same (3GPP TS 23.003 §6.2).
     pub fn handle_imei(&self, imei: &Imei) -> Handle {
         Handle(hmac(&self.identifier, &[b"imei\0", imei.equipment().as_bytes()]))
+    }
+
+    /// Handle of a telephone number.
+    pub fn handle_msisdn(&self, msisdn: &Msisdn) -> Handle {
+        Handle(hmac(&self.identifier, &[b"msisdn\0", msisdn.expose().as_bytes()]))
     }
 
     /// Keyed hash of something that is no identifier, under a label of its own.
@@ -100,6 +110,8 @@ impl Purpose {
         match self {
             Self::Imsi => b"imsi",
             Self::Imei => b"imei",
+            Self::SubscriberImsi => b"subscriber-imsi",
+            Self::SubscriberMsisdn => b"subscriber-msisdn",
             Self::Password => b"password",
             Self::Account => b"account",
             Self::NasSecret => b"nas-secret",

@@ -14,6 +14,7 @@ mod issue;
 mod keyfile;
 mod keys;
 mod lifetime;
+mod msisdn;
 mod rules;
 pub mod token;
 
@@ -22,4 +23,5 @@ pub use issue::{IssueError, IssueRequest, Random, RandomUnavailable, system_rand
 pub use keyfile::{KeyFileError, create, load};
 pub use keys::{Keys, Purpose, SealError};
 pub use lifetime::{Lifetime, LifetimeError};
+pub use msisdn::{Msisdn, MsisdnError};
 pub use rules::{Access, Policies, Rules};

@@ -11,17 +11,22 @@
 //! | [`table`] | the rules by which a record changes the table: pure, told the time, says what must be written to the database |
 //! | `index` | live sessions by key, address and age |
 //! | [`proof`] | the decision: pure, from a view of the table and a claim to proved identifiers or a denial |
+//! | `crowd` | many identities claimed from one address: address translation; pure |
+//! | [`header`] | the proof by an enriching proxy's header instead; pure |
 //! | [`prover`] | the shell: takes accounting records, writes to the store, answers the portal |
 //!
 //! The accounting listener calls [`Prover`] through [`crate::accounting::feed::GatewayFeed`]; the portal calls
 //! [`Prover::prove`]. Identifiers are kept as keyed hashes only.
 
+mod crowd;
+pub mod header;
 mod index;
 pub mod prefix;
 pub mod proof;
 pub mod prover;
 pub mod table;
 
+pub use header::{HeaderProof, Told, Written};
 pub use prefix::Prefix;
 pub use proof::{Denial, Proof};
 pub use prover::{ProofMode, ProofSettings, Prover};

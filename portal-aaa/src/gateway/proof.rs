@@ -21,6 +21,8 @@ pub struct Proof {
     pub imsi: Option<Imsi>,
     /// The claimed IMEI, if proved; a claim that the gateway says nothing about is dropped.
     pub imei: Option<Imei>,
+    /// Whose session it is, also where no IMSI was claimed; none where only the claim is believed.
+    pub subscriber: Option<Handle>,
 }
 
 /// Why nothing is proved. The device learns [`Denial::reason`], the operator's log [`Denial::detail`].
@@ -42,8 +44,18 @@ pub enum Denial {
     OtherImsi,
     /// The session is another IMEI's.
     OtherImei,
-    /// Only an IMEI is claimed, and the gateway tells none.
+    /// Only an IMEI is claimed, and the gateway or proxy tells none.
     ImeiUnknown,
+    /// Many identities are claimed from this address: there is address translation, or somebody tries them out.
+    AddressShared,
+    /// The request did not come by a listed proxy, whatever headers it has.
+    NotByProxy,
+    /// The proxy wrote no identity into it.
+    HeaderMissing,
+    /// There is more than one such header, or it cannot be read.
+    HeaderUnclear,
+    /// The directory of subscribers cannot be asked now.
+    DirectoryAway,
 }
 
 /// A Start that is on its way takes seconds (protocols: order of arrival is not guaranteed).
@@ -57,16 +69,22 @@ impl Denial {
         match self {
             Self::FeedSilent | Self::GatewaySilent => Reason::GatewayFeedSilent,
             Self::NoSession | Self::AddressContested | Self::LocalSource => Reason::NoSession,
-            Self::UntrustedNetwork | Self::OtherImsi | Self::OtherImei | Self::ImeiUnknown => {
-                Reason::IdentityMismatch
-            }
+            Self::DirectoryAway => Reason::TemporarilyUnavailable,
+            Self::UntrustedNetwork
+            | Self::OtherImsi
+            | Self::OtherImei
+            | Self::ImeiUnknown
+            | Self::AddressShared
+            | Self::NotByProxy
+            | Self::HeaderMissing
+            | Self::HeaderUnclear => Reason::IdentityMismatch,
         }
     }
 
     /// When the device may try again, where that can help.
     pub fn retry_after(self) -> Option<Duration> {
         match self.reason() {
-            Reason::GatewayFeedSilent => Some(FEED_RETRY),
+            Reason::GatewayFeedSilent | Reason::TemporarilyUnavailable => Some(FEED_RETRY),
             Reason::NoSession => Some(SESSION_RETRY),
             _ => None,
         }
@@ -84,6 +102,11 @@ impl Denial {
             Self::OtherImsi => "other-imsi",
             Self::OtherImei => "other-imei",
             Self::ImeiUnknown => "imei-unknown",
+            Self::AddressShared => "address-shared",
+            Self::NotByProxy => "not-by-proxy",
+            Self::HeaderMissing => "header-missing",
+            Self::HeaderUnclear => "header-unclear",
+            Self::DirectoryAway => "directory-away",
         }
     }
 }
@@ -104,6 +127,8 @@ pub struct Proved {
     pub subscriber: bool,
     /// The IMEI.
     pub equipment: bool,
+    /// Whose session it is.
+    pub owner: Handle,
 }
 
 /// Compares a claim with the session that has the source address. Every identifier that the gateway knows must
@@ -138,7 +163,8 @@ pub fn weigh(
     let proved = match (claim.equipment, equipment) {
         (Some(claimed), Some(told)) if claimed != told => return Err(Denial::OtherImei),
         (claimed, told) => {
-            Proved { subscriber: claim.subscriber.is_some(), equipment: claimed.is_some() && told.is_some() }
+            let equipment = claimed.is_some() && told.is_some();
+            Proved { subscriber: claim.subscriber.is_some(), equipment, owner: subscriber }
         }
     };
     if proved.subscriber || proved.equipment { Ok(proved) } else { Err(Denial::ImeiUnknown) }
@@ -188,7 +214,7 @@ mod tests {
 
     #[test]
     fn every_known_identifier_must_agree_and_one_must_be_known() {
-        let proved = |subscriber, equipment| Ok(Proved { subscriber, equipment });
+        let proved = |subscriber, equipment| Ok(Proved { subscriber, equipment, owner: IMSI });
         for (source, subscriber, equipment, expected) in [
             ("10.0.0.1", Some(IMSI), Some(IMEI), proved(true, true)),
             ("::ffff:10.0.0.1", Some(IMSI), Some(IMEI), proved(true, true)),

@@ -11,14 +11,16 @@ use std::{
 use provisioning::identity::{Imei, Imsi};
 
 use super::{
-    Denial, Prefix, Proof,
+    Denial, HeaderProof, Prefix, Proof, Told,
+    crowd::Crowds,
+    header,
     proof::{Claim, weigh},
     table::{Alive, Applied, Event, Limits, SessionKey, Table, Write},
 };
 use crate::{
     accounting::feed::{FeedRecord, GatewayFeed},
-    credential::Keys,
-    store::{Store, StoreError},
+    credential::{Keys, Msisdn},
+    store::{Handle, Store, StoreError},
 };
 
 /// What counts as proof.
@@ -29,6 +31,8 @@ pub enum ProofMode {
     /// The source address lies in one of these networks, which the operator keeps to attached devices; what such a
     /// device claims is believed.
     TrustedPrefix(Vec<Prefix>),
+    /// An enriching proxy of the operator's says whose session it is.
+    Header(HeaderProof),
 }
 
 /// Settings of the proof.
@@ -38,6 +42,8 @@ pub struct ProofSettings {
     pub mode: ProofMode,
     /// Longest time without any accounting, seconds.
     pub max_silence_secs: u64,
+    /// Identities that may be claimed from one address, beside its owner's, before it proves nothing.
+    pub max_identities: usize,
 }
 
 /// Proves who sent a request.
@@ -46,6 +52,7 @@ pub struct Prover {
     keys: Arc<Keys>,
     store: Arc<dyn Store>,
     table: Mutex<Table>,
+    crowds: Mutex<Crowds>,
     /// Held over a change of the table and its writes, so that the database sees changes in the same order.
     writing: Mutex<()>,
 }
@@ -61,38 +68,94 @@ impl Prover {
         let mut table = Table::new(Limits::default());
         table.load(store.gateway_sessions()?, now);
         tracing::info!(sessions = table.len(), "gateway sessions loaded");
-        Ok(Self { settings, keys, store, table: Mutex::new(table), writing: Mutex::new(()) })
+        let crowds = Mutex::new(Crowds::new(settings.max_identities));
+        Ok(Self { settings, keys, store, table: Mutex::new(table), crowds, writing: Mutex::new(()) })
     }
 
-    /// Whether the request from `source` may claim these identifiers; at least one is given. Does not block on the
-    /// database.
+    /// The proof by header, where that is what counts.
+    pub fn header_proof(&self) -> Option<&HeaderProof> {
+        match &self.settings.mode {
+            ProofMode::Header(proof) => Some(proof),
+            _ => None,
+        }
+    }
+
+    /// Whether the request from `source` may claim these identifiers; at least one is given. `told` are the headers
+    /// that [`Self::header_proof`] names. Asks the database only where a proxy told an MSISDN.
     pub fn prove(
         &self,
         now: u64,
         source: IpAddr,
+        told: &Told,
         imsi: Option<&Imsi>,
         imei: Option<&Imei>,
     ) -> Result<Proof, Denial> {
         let source = source.to_canonical();
+        let claim = Claim {
+            subscriber: imsi.map(|imsi| self.keys.handle_imsi(imsi)),
+            equipment: imei.map(|imei| self.keys.handle_imei(imei)),
+        };
         match &self.settings.mode {
             ProofMode::TrustedPrefix(networks) if networks.iter().any(|network| network.contains(source)) => {
-                Ok(Proof { source, imsi: imsi.cloned(), imei: imei.cloned() })
+                self.note(now, source, &claim);
+                self.not_crowded(now, source)?;
+                Ok(Proof { source, imsi: imsi.cloned(), imei: imei.cloned(), subscriber: None })
             }
             ProofMode::TrustedPrefix(_) => Err(Denial::UntrustedNetwork),
             ProofMode::GatewayAccounting => {
-                let claim = Claim {
-                    subscriber: imsi.map(|imsi| self.keys.handle_imsi(imsi)),
-                    equipment: imei.map(|imei| self.keys.handle_imei(imei)),
-                };
-                let table = locked(&self.table);
-                let proved = weigh(&table, self.settings.max_silence_secs, now, source, &claim)?;
+                let max_silence_secs = self.settings.max_silence_secs;
+                let proved = weigh(&locked(&self.table), max_silence_secs, now, source, &claim);
+                // What is not the session's own; the owner may come as often as he wants.
+                if matches!(proved, Err(Denial::OtherImsi | Denial::OtherImei)) {
+                    self.note(now, source, &claim);
+                }
+                self.not_crowded(now, source)?;
+                let proved = proved?;
                 Ok(Proof {
                     source,
                     imsi: imsi.filter(|_| proved.subscriber).cloned(),
                     imei: imei.filter(|_| proved.equipment).cloned(),
+                    subscriber: Some(proved.owner),
                 })
             }
+            ProofMode::Header(proof) => {
+                let enriched = proof.read(source, told)?;
+                let by_imsi = enriched.imsi.map(|imsi| self.keys.handle_imsi(&imsi));
+                let by_msisdn = match enriched.msisdn {
+                    // Nobody's number is nobody's claim.
+                    Some(msisdn) => Some(self.holder(&msisdn)?.ok_or(Denial::OtherImsi)?),
+                    None => None,
+                };
+                let owner = header::weigh(claim.subscriber, &[by_imsi, by_msisdn])?;
+                // Of the equipment the proxy says nothing.
+                Ok(Proof { source, imsi: imsi.cloned(), imei: None, subscriber: Some(owner) })
+            }
         }
+    }
+
+    /// Who the proved claim is of, where the proof itself does not say.
+    pub fn claimed(&self, proof: &Proof) -> Option<Handle> {
+        let imsi = proof.imsi.as_ref().map(|imsi| self.keys.handle_imsi(imsi));
+        imsi.or_else(|| proof.imei.as_ref().map(|imei| self.keys.handle_imei(imei)))
+    }
+
+    fn holder(&self, msisdn: &Msisdn) -> Result<Option<Handle>, Denial> {
+        let found = self.store.subscriber_of(self.keys.handle_msisdn(msisdn));
+        let found = found.map_err(|error| {
+            tracing::error!(event = "directory-away", %error, "an MSISDN cannot be looked up");
+            Denial::DirectoryAway
+        })?;
+        Ok(found.map(|record| record.imsi))
+    }
+
+    fn note(&self, now: u64, source: IpAddr, claim: &Claim) {
+        if let Some(claimed) = claim.subscriber.or(claim.equipment) {
+            locked(&self.crowds).note(now, source, claimed);
+        }
+    }
+
+    fn not_crowded(&self, now: u64, source: IpAddr) -> Result<(), Denial> {
+        if locked(&self.crowds).is_crowded(now, source) { Err(Denial::AddressShared) } else { Ok(()) }
     }
 
     fn event(&self, record: &FeedRecord) -> Option<Event> {
@@ -103,8 +166,8 @@ impl Prover {
         match record.status {
             START | INTERIM if !record.session_id.is_empty() => {
                 let ipv4 = record.ipv4.map(|address| Prefix::host(address.into()));
-                let ipv6 =
-                    record.ipv6_prefix.and_then(|(network, bits)| Prefix::around(network.into(), bits));
+                let ipv6 = record.ipv6_prefix.into_iter().chain(record.delegated_prefix);
+                let ipv6 = ipv6.filter_map(|(network, bits)| Prefix::around(network.into(), bits));
                 Some(Event::Alive(Alive {
                     key: key(),
                     prefixes: ipv4.into_iter().chain(ipv6).collect(),
@@ -170,7 +233,7 @@ mod tests {
     use std::path::Path;
 
     use super::*;
-    use crate::store::sqlite::SqliteStore;
+    use crate::{gateway::Written, store::sqlite::SqliteStore};
 
     const NOW: u64 = 1_700_000_000;
 
@@ -189,6 +252,7 @@ mod tests {
             session_id: session_id.to_owned(),
             ipv4: Some("10.64.0.2".parse().unwrap()),
             ipv6_prefix: Some(("2001:db8:0:7:1:2:3:4".parse().unwrap(), 64)),
+            delegated_prefix: None,
             imsi: Some(imsi(1)),
             imeisv: Some("4901542032375101".parse().unwrap()),
             event_at,
@@ -197,7 +261,7 @@ mod tests {
 
     fn prover(path: &Path, mode: ProofMode) -> Prover {
         let store = SqliteStore::open(path).or_else(|_| SqliteStore::create(path)).unwrap();
-        let settings = ProofSettings { mode, max_silence_secs: 300 };
+        let settings = ProofSettings { mode, max_silence_secs: 300, max_identities: 2 };
         Prover::new(settings, Arc::new(Keys::fixed(5)), Arc::new(store), NOW).unwrap()
     }
 
@@ -208,20 +272,37 @@ mod tests {
         let first = prover(&path, ProofMode::GatewayAccounting);
         first.accounting(&record(START, "a", NOW), NOW).unwrap();
         let imei: Imei = "490154203237518".parse().unwrap();
-        let both = first.prove(NOW, source(), Some(&imsi(1)), Some(&imei)).unwrap();
-        assert_eq!(both, Proof { source: source(), imsi: Some(imsi(1)), imei: Some(imei.clone()) });
+        let both = first.prove(NOW, source(), &Told::default(), Some(&imsi(1)), Some(&imei)).unwrap();
+        assert_eq!(
+            both,
+            Proof {
+                source: source(),
+                imsi: Some(imsi(1)),
+                imei: Some(imei.clone()),
+                subscriber: Some(Keys::fixed(5).handle_imsi(&imsi(1)))
+            }
+        );
         drop(first);
         let second = prover(&path, ProofMode::GatewayAccounting);
         let v6 = "2001:db8:0:7::99".parse().unwrap();
-        assert_eq!(second.prove(NOW + 1, v6, Some(&imsi(1)), None), Err(Denial::FeedSilent));
+        assert_eq!(
+            second.prove(NOW + 1, v6, &Told::default(), Some(&imsi(1)), None),
+            Err(Denial::FeedSilent)
+        );
         second.accounting(&record(STOP, "unknown", NOW), NOW + 1).unwrap();
-        assert!(second.prove(NOW + 1, v6, None, Some(&imei)).is_ok());
-        assert_eq!(second.prove(NOW + 1, v6, Some(&imsi(2)), Some(&imei)), Err(Denial::OtherImsi));
+        assert!(second.prove(NOW + 1, v6, &Told::default(), None, Some(&imei)).is_ok());
+        assert_eq!(
+            second.prove(NOW + 1, v6, &Told::default(), Some(&imsi(2)), Some(&imei)),
+            Err(Denial::OtherImsi)
+        );
         second.accounting(&record(STOP, "a", NOW + 2), NOW + 2).unwrap();
         drop(second);
         let third = prover(&path, ProofMode::GatewayAccounting);
         third.accounting(&record(ON, "", NOW - 10), NOW + 3).unwrap();
-        assert_eq!(third.prove(NOW + 3, source(), Some(&imsi(1)), None), Err(Denial::NoSession));
+        assert_eq!(
+            third.prove(NOW + 3, source(), &Told::default(), Some(&imsi(1)), None),
+            Err(Denial::NoSession)
+        );
     }
 
     #[test]
@@ -233,7 +314,10 @@ mod tests {
         let other = rusqlite::Connection::open(&path).unwrap();
         other.execute_batch("ALTER TABLE gateway_session RENAME TO away").unwrap();
         assert!(prover.accounting(&record(STOP, "a", NOW + 1), NOW + 1).is_err(), "not acknowledged");
-        assert_eq!(prover.prove(NOW + 1, source(), Some(&imsi(1)), None), Err(Denial::NoSession));
+        assert_eq!(
+            prover.prove(NOW + 1, source(), &Told::default(), Some(&imsi(1)), None),
+            Err(Denial::NoSession)
+        );
         other.execute_batch("ALTER TABLE away RENAME TO gateway_session").unwrap();
         assert!(prover.accounting(&record(STOP, "a", NOW + 1), NOW + 2).is_ok());
         assert!(prover.store.gateway_sessions().unwrap().is_empty());
@@ -245,10 +329,70 @@ mod tests {
         let networks = vec!["10.64.0.0/16".parse().unwrap()];
         let prover = prover(&dir.path().join("db"), ProofMode::TrustedPrefix(networks));
         let mapped = "::ffff:10.64.0.2".parse().unwrap();
-        let proof = prover.prove(NOW, mapped, Some(&imsi(1)), None).unwrap();
-        assert_eq!(proof, Proof { source: source(), imsi: Some(imsi(1)), imei: None });
+        let proof = prover.prove(NOW, mapped, &Told::default(), Some(&imsi(1)), None).unwrap();
+        assert_eq!(proof, Proof { source: source(), imsi: Some(imsi(1)), imei: None, subscriber: None });
         let outside = "10.65.0.2".parse().unwrap();
-        assert_eq!(prover.prove(NOW, outside, Some(&imsi(1)), None), Err(Denial::UntrustedNetwork));
+        assert_eq!(
+            prover.prove(NOW, outside, &Told::default(), Some(&imsi(1)), None),
+            Err(Denial::UntrustedNetwork)
+        );
+    }
+
+    #[test]
+    fn an_address_of_many_proves_nothing_until_it_is_quiet() {
+        let dir = tempfile::tempdir().unwrap();
+        let prover = prover(&dir.path().join("db"), ProofMode::GatewayAccounting);
+        prover.accounting(&record(START, "a", NOW), NOW).unwrap();
+        let ask = |now, who| prover.prove(now, source(), &Told::default(), Some(&imsi(who)), None);
+        for _ in 0..5 {
+            assert_eq!(ask(NOW, 2), Err(Denial::OtherImsi));
+            assert_eq!(ask(NOW, 3), Err(Denial::OtherImsi));
+            assert!(ask(NOW, 1).is_ok(), "the owner's own does not count");
+        }
+        assert_eq!(ask(NOW, 4), Err(Denial::AddressShared));
+        assert_eq!(ask(NOW, 1), Err(Denial::AddressShared));
+        prover.accounting(&record(INTERIM, "a", NOW + 601), NOW + 601).unwrap();
+        assert!(ask(NOW + 601, 1).is_ok());
+    }
+
+    #[test]
+    fn a_proxy_is_believed_in_what_it_writes_and_a_number_is_looked_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let proof = HeaderProof {
+            proxies: vec!["10.64.0.2".parse().unwrap()],
+            imsi: Some("x-imsi".to_owned()),
+            msisdn: Some("x-msisdn".to_owned()),
+        };
+        let prover = prover(&dir.path().join("db"), ProofMode::Header(proof));
+        let keys = Keys::fixed(5);
+        let number = |text: &str| text.parse::<Msisdn>().unwrap();
+        let entry = crate::store::SubscriberEntry {
+            imsi: keys.handle_imsi(&imsi(1)),
+            imsi_sealed: crate::store::Sealed(vec![1]),
+            msisdn: Some((keys.handle_msisdn(&number("491701234567")), crate::store::Sealed(vec![2]))),
+            state: None,
+            group: None,
+        };
+        prover.store.put_subscribers(&[entry], NOW).unwrap();
+        let once = |text: &str| Written::Once(text.to_owned());
+        let by_number = |text: &str| Told { imsi: Written::Absent, msisdn: once(text) };
+        let by_imsi = |who| Told { imsi: once(imsi(who).expose()), msisdn: Written::Absent };
+        let imei: Imei = "490154203237518".parse().unwrap();
+        let ask = |told: &Told, who| prover.prove(NOW, source(), told, Some(&imsi(who)), Some(&imei));
+        let proof = ask(&by_imsi(1), 1).unwrap();
+        assert_eq!((proof.imsi, proof.imei), (Some(imsi(1)), None), "of the equipment nothing is told");
+        assert!(ask(&by_number("+491701234567"), 1).is_ok());
+        for (told, who) in [
+            (by_imsi(1), 2),
+            (by_number("+491701234567"), 2),
+            (by_number("+491709999999"), 1),
+            (Told { imsi: once(imsi(2).expose()), msisdn: once("+491701234567") }, 1),
+        ] {
+            assert_eq!(ask(&told, who), Err(Denial::OtherImsi));
+        }
+        let other = "10.64.0.3".parse().unwrap();
+        assert_eq!(prover.prove(NOW, other, &by_imsi(1), Some(&imsi(1)), None), Err(Denial::NotByProxy));
+        assert_eq!(prover.prove(NOW, source(), &by_imsi(1), None, Some(&imei)), Err(Denial::ImeiUnknown));
     }
 
     #[test]

@@ -62,7 +62,8 @@ pub enum Event {
 pub struct Alive {
     /// Which session.
     pub key: Arc<SessionKey>,
-    /// Its addresses, at most one a family; an Interim-Update need not repeat them.
+    /// Its addresses: of IPv6 the network of its own and the one delegated to it. An Interim-Update need not repeat
+    /// them, but what it says of a family replaces all of that family.
     pub prefixes: Vec<Prefix>,
     /// Whose it is; an Interim-Update need not repeat it.
     pub subscriber: Option<Handle>,
@@ -157,7 +158,7 @@ impl Table {
             let key = Arc::new(SessionKey { gateway: row.gateway, session_id: row.session_id });
             let seen = row.seen_at.min(now);
             let mut prefixes = self.live.remove(&key).map_or_else(Vec::new, |session| session.prefixes);
-            replace_by_family(&mut prefixes, &[prefix]);
+            prefixes.push(prefix);
             let (subscriber, equipment) = (row.subscriber, row.equipment);
             self.live
                 .insert(key, Session { subscriber, equipment, prefixes, since: seen, seen, heard: seen });
@@ -372,9 +373,12 @@ impl Table {
 }
 
 fn replace_by_family(prefixes: &mut Vec<Prefix>, new: &[Prefix]) {
+    let told = |ipv4: bool| new.iter().any(|prefix| prefix.network().is_ipv4() == ipv4);
+    prefixes.retain(|old| !told(old.network().is_ipv4()));
     for prefix in new {
-        prefixes.retain(|old| old.network().is_ipv4() != prefix.network().is_ipv4());
-        prefixes.push(*prefix);
+        if !prefixes.contains(prefix) {
+            prefixes.push(*prefix);
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use std::{net::IpAddr, time::Duration};
 
 use provisioning::{
-    identity::Mac,
+    identity::{Imei, Mac},
     message::{Credential, CredentialRequest, Reason, Refusal},
     xml::{self, Document, XmlError},
 };
@@ -12,6 +12,7 @@ use provisioning::{
 use crate::{
     credential::{IssueError, IssueRequest},
     gateway::{Denial, Proof},
+    store::StoreError,
 };
 
 /// Why a request is not served.
@@ -57,8 +58,16 @@ impl Rejection {
 }
 
 impl From<XmlError> for Rejection {
+    /// A value that is not allowed is told with its field.
     fn from(error: XmlError) -> Self {
-        Self::unreadable(error.code())
+        Self::unreadable(match error {
+            XmlError::Value { element: "imsi" } => "bad-value-imsi",
+            XmlError::Value { element: "imei" } => "bad-value-imei",
+            XmlError::Value { element: "mac" } => "bad-value-mac",
+            XmlError::Value { element: "trigger" } => "bad-value-trigger",
+            XmlError::Value { element: "agent" } => "bad-value-agent",
+            other => other.code(),
+        })
     }
 }
 
@@ -71,6 +80,9 @@ impl From<Denial> for Rejection {
 impl From<&IssueError> for Rejection {
     fn from(error: &IssueError) -> Self {
         Self::failed(match error {
+            IssueError::Store(StoreError::NotEntitled { why }) => {
+                return Self { reason: Reason::NotEntitled, retry_after: None, ..Self::failed(why) };
+            }
             IssueError::NoIdentifier => "no-identifier",
             IssueError::Clock { .. } => "clock",
             IssueError::Random(_) => "random",
@@ -84,7 +96,33 @@ impl From<&IssueError> for Rejection {
 pub fn read(body: &[u8]) -> Result<CredentialRequest, Rejection> {
     let request = xml::decode_request(body)?;
     // A card that does not know its address; a credential bound to it would be everybody's.
-    if request.mac == Mac([0; 6]) { Err(Rejection::unreadable("mac-zero")) } else { Ok(request) }
+    if request.mac == Mac([0; 6]) {
+        return Err(Rejection::unreadable("mac-zero"));
+    }
+    if request.imei.as_ref().is_some_and(|imei| !checks(imei)) {
+        return Err(Rejection::unreadable("imei-check-digit"));
+    }
+    Ok(request)
+}
+
+/// The check digit of a 15-digit IMEI (3GPP TS 23.003 §B, Luhn). Equipment may send 0 in its place (§6.2.1); 14 and 16
+/// digits have none.
+fn checks(imei: &Imei) -> bool {
+    let digits = imei.expose().as_bytes();
+    let [body @ .., check] = digits else { return false };
+    if digits.len() != 15 || *check == b'0' {
+        return true;
+    }
+    let sum: u32 = body
+        .iter()
+        .enumerate()
+        .map(|(at, digit)| {
+            let digit = u32::from(digit.wrapping_sub(b'0'));
+            let digit = if at % 2 == 1 { digit * 2 } else { digit };
+            digit / 10 + digit % 10
+        })
+        .sum();
+    (sum + u32::from(check.wrapping_sub(b'0'))).is_multiple_of(10)
 }
 
 /// What may be issued: to proved identifiers only. A claim that nobody vouches for goes no further.
@@ -96,6 +134,7 @@ pub fn admit(request: &CredentialRequest, proof: Proof) -> Result<IssueRequest, 
     Ok(IssueRequest {
         imsi: proof.imsi,
         imei: proof.imei,
+        subscriber: proof.subscriber,
         mac: request.mac,
         lifetime: None,
         source: Some(source),
@@ -143,10 +182,13 @@ mod tests {
     fn only_what_is_proved_is_issued_to() {
         let request = request();
         let source = IpAddr::from([10, 64, 0, 2]);
-        let admitted = admit(&request, Proof { source, imsi: request.imsi.clone(), imei: None }).unwrap();
+        let admitted =
+            admit(&request, Proof { source, imsi: request.imsi.clone(), imei: None, subscriber: None })
+                .unwrap();
         assert_eq!((admitted.imsi, admitted.imei), (request.imsi.clone(), None));
         assert_eq!((admitted.mac, admitted.source), (request.mac, Some(source)));
-        let nothing = admit(&request, Proof { source, imsi: None, imei: None }).unwrap_err();
+        let nothing =
+            admit(&request, Proof { source, imsi: None, imei: None, subscriber: None }).unwrap_err();
         assert_eq!(nothing.reason, Reason::IdentityMismatch);
     }
 

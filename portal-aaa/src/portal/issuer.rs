@@ -12,6 +12,6 @@ pub trait Issuer: Send + Sync + 'static {
 
 impl Issuer for Authority {
     fn issue(&self, now: u64, request: &IssueRequest) -> Result<Credential, IssueError> {
-        Authority::issue(self, now, request, &mut system_random)
+        self.issue_entitled(now, request, &mut system_random, self.entitlement())
     }
 }

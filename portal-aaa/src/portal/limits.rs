@@ -21,7 +21,13 @@ pub struct Limits {
     pub burst: u32,
     /// After which each of them is given back.
     pub refill: Duration,
-    /// Addresses whose rate is remembered.
+    /// As `burst`, of one subscriber, whose identity is proved.
+    pub subscriber_burst: u32,
+    /// As `refill`, of one subscriber.
+    pub subscriber_refill: Duration,
+    /// Requests of all together a second; as many may come at once.
+    pub total_per_second: u32,
+    /// Addresses, and subscribers, whose rate is remembered.
     pub rates: usize,
     /// Credentials being issued at the same time; the others wait, within `connection`.
     pub issuing: usize,
@@ -38,6 +44,9 @@ impl Default for Limits {
             connection: Duration::from_secs(40),
             burst: 20,
             refill: Duration::from_secs(2),
+            subscriber_burst: 30,
+            subscriber_refill: Duration::from_secs(10),
+            total_per_second: 5_000,
             rates: 65_536,
             issuing: 32,
         }

@@ -50,7 +50,7 @@ pub async fn serve(
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
                     let source = peer.ip().to_canonical();
-                    match slots.take(source) {
+                    match portal.place(&slots, source) {
                         Ok(slot) => drop(open.spawn(connection(stream, source, acceptor.clone(), Arc::clone(&portal), slot))),
                         // Closed at once: to answer would take the place that there is not.
                         Err(full) => tracing::warn!(event = "connection-refused", detail = full.code(), %source, "connection refused"),

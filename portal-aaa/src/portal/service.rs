@@ -1,18 +1,20 @@
 //! HTTP on top of the decisions: routes, rate, body, and one log line a request.
 //!
-//! The order is body → rate → decode → prove → admit → issue → encode; a step that fails ends it. [`super::listen`] calls
+//! The order is body → rate → decode → prove → rate of the subscriber → admit → issue → encode; a step that fails ends it. [`super::listen`] calls
 //! [`router`] for each connection.
 
 use std::{
+    hash::Hash,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use axum::{
     Extension, Router,
     body::{Body, Bytes, to_bytes},
     extract::{Request, State},
-    http::{HeaderValue, Response, StatusCode, header},
+    http::{HeaderMap, HeaderValue, Response, StatusCode, header},
     routing::{get, post},
 };
 use provisioning::{
@@ -24,9 +26,15 @@ use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 use super::{
     Issuer, Limits,
     decide::{Answer, Rejection, admit, grant, read, refuse},
-    rate::Rates,
+    rate::{Rates, device},
+    slots::{Full, Slot, Slots},
 };
-use crate::{credential::IssueRequest, gateway::Prover, server::clock::Clock};
+use crate::{
+    credential::{IssueError, IssueRequest},
+    gateway::{Proof, Prover, Told, Written},
+    server::clock::Clock,
+    store::{Handle, StoreError},
+};
 
 /// All that a request needs.
 pub struct Portal {
@@ -34,7 +42,9 @@ pub struct Portal {
     issuer: Arc<dyn Issuer>,
     clock: Clock,
     pub(super) limits: Limits,
-    rates: Mutex<Rates>,
+    rates: Mutex<Rates<IpAddr>>,
+    subscribers: Mutex<Rates<Handle>>,
+    total: Mutex<Rates<()>>,
     issuing: Arc<Semaphore>,
 }
 
@@ -46,8 +56,12 @@ impl Portal {
     /// A portal that believes `prover` and has credentials made by `issuer`.
     pub fn new(prover: Arc<Prover>, issuer: Arc<dyn Issuer>, clock: Clock, limits: Limits) -> Arc<Self> {
         let rates = Mutex::new(Rates::new(limits.burst, limits.refill, limits.rates));
+        let subscribers =
+            Mutex::new(Rates::new(limits.subscriber_burst, limits.subscriber_refill, limits.rates));
+        let second = limits.total_per_second.max(1);
+        let total = Mutex::new(Rates::new(second, Duration::from_secs(1) / second, 1));
         let issuing = Arc::new(Semaphore::new(limits.issuing));
-        Arc::new(Self { prover, issuer, clock, limits, rates, issuing })
+        Arc::new(Self { prover, issuer, clock, limits, rates, subscribers, total, issuing })
     }
 
     /// One request, from octets to credential. What could be read of it is left in `seen` for the log.
@@ -58,20 +72,73 @@ impl Portal {
         seen: &mut Option<CredentialRequest>,
     ) -> Result<(Answer, Credential), Rejection> {
         // Body before rate: an answer while octets still come in is lost when the connection closes on them.
+        let told = self.told(http.headers());
         let body = self.body(http).await?;
         self.within_rate(source)?;
         let request = &*seen.insert(read(&body)?);
         log_step("request-received", source, request);
-        let now = self.clock.now().unix;
-        let proof = self.prover.prove(now, source, request.imsi.as_ref(), request.imei.as_ref())?;
+        let proof = self.prove(source, told, request).await?;
         log_step("identity-proved", source, request);
+        if let Some(subscriber) = proof.subscriber.or_else(|| self.prover.claimed(&proof)) {
+            self.ask(&self.subscribers, subscriber)?;
+        }
         let credential = self.issue(admit(request, proof)?).await?;
         Ok((grant(&credential)?, credential))
     }
 
+    /// Of its address and of all. A proxy's address is many devices'; those are told apart after the proof.
     fn within_rate(&self, source: IpAddr) -> Result<(), Rejection> {
-        let mut rates = self.rates.lock().unwrap_or_else(PoisonError::into_inner);
-        rates.ask(self.clock.now().monotonic, source).map_err(Rejection::too_often)
+        if !self.is_proxy(source) {
+            self.ask(&self.rates, device(source))?;
+        }
+        self.ask(&self.total, ())
+    }
+
+    fn ask<K: Copy + Ord + Hash>(&self, rates: &Mutex<Rates<K>>, who: K) -> Result<(), Rejection> {
+        let mut rates = rates.lock().unwrap_or_else(PoisonError::into_inner);
+        rates.ask(self.clock.now().monotonic, who).map_err(Rejection::too_often)
+    }
+
+    fn is_proxy(&self, source: IpAddr) -> bool {
+        self.prover.header_proof().is_some_and(|proof| proof.is_proxy(source))
+    }
+
+    /// A place for its connection.
+    pub(super) fn place(&self, slots: &Arc<Slots>, source: IpAddr) -> Result<Slot, Full> {
+        if self.is_proxy(source) { slots.take_shared(source) } else { slots.take(source) }
+    }
+
+    /// The headers that the proof looks at, if it looks at any.
+    fn told(&self, headers: &HeaderMap) -> Told {
+        let Some(proof) = self.prover.header_proof() else { return Told::default() };
+        let written = |name: &Option<String>| {
+            let mut values = name.iter().flat_map(|name| headers.get_all(name.as_str()));
+            match (values.next(), values.next()) {
+                (None, _) => Written::Absent,
+                (Some(value), None) => {
+                    value.to_str().map_or(Written::Unclear, |text| Written::Once(text.to_owned()))
+                }
+                (Some(_), Some(_)) => Written::Unclear,
+            }
+        };
+        Told { imsi: written(&proof.imsi), msisdn: written(&proof.msisdn) }
+    }
+
+    /// On a thread of its own where the database may be asked.
+    async fn prove(
+        &self,
+        source: IpAddr,
+        told: Told,
+        request: &CredentialRequest,
+    ) -> Result<Proof, Rejection> {
+        let now = self.clock.now().unix;
+        let (imsi, imei) = (request.imsi.clone(), request.imei.clone());
+        if told.msisdn == Written::Absent {
+            return Ok(self.prover.prove(now, source, &told, imsi.as_ref(), imei.as_ref())?);
+        }
+        let prover = Arc::clone(&self.prover);
+        let proved = spawn_blocking(move || prover.prove(now, source, &told, imsi.as_ref(), imei.as_ref()));
+        Ok(proved.await.map_err(|_| Rejection::failed("panicked"))??)
     }
 
     async fn body(&self, http: Request) -> Result<Bytes, Rejection> {
@@ -100,6 +167,9 @@ impl Portal {
         });
         match issued.await {
             Ok(Ok(credential)) => Ok(credential),
+            Ok(Err(error @ IssueError::Store(StoreError::NotEntitled { .. }))) => {
+                Err(Rejection::from(&error))
+            }
             Ok(Err(error)) => {
                 tracing::error!(event = "issue-failed", %error, "no credential could be made");
                 Err(Rejection::from(&error))

@@ -55,12 +55,21 @@ impl Slots {
 
     /// A place for one more connection of this address.
     pub fn take(self: &Arc<Self>, address: IpAddr) -> Result<Slot, Full> {
+        self.take_within(address, self.per_address)
+    }
+
+    /// The same for an address that many share by right, a proxy's: only the number of all bounds it.
+    pub fn take_shared(self: &Arc<Self>, address: IpAddr) -> Result<Slot, Full> {
+        self.take_within(address, usize::MAX)
+    }
+
+    fn take_within(self: &Arc<Self>, address: IpAddr, per_address: usize) -> Result<Slot, Full> {
         let mut open = self.open();
         if open.total >= self.total {
             return Err(Full::Total);
         }
         let of_address = open.by_address.entry(address).or_default();
-        if *of_address >= self.per_address {
+        if *of_address >= per_address {
             return Err(Full::Address);
         }
         *of_address += 1;
@@ -111,9 +120,12 @@ mod tests {
         let third = slots.take(address(2));
         assert!(third.is_ok());
         assert_eq!(slots.take(address(3)).err(), Some(Full::Total));
+        assert_eq!(slots.take_shared(address(1)).err(), Some(Full::Total));
         drop(first);
         assert!(slots.take(address(1)).is_ok());
-        drop((second, third));
+        drop(third);
+        assert!(slots.take_shared(address(1)).is_ok(), "a proxy's");
+        drop(second);
         assert!(slots.is_empty());
         assert!(slots.open().by_address.is_empty());
     }

@@ -7,6 +7,7 @@
 mod account;
 mod session;
 pub mod sqlite;
+mod subscriber;
 
 use std::{net::IpAddr, ops::ControlFlow};
 
@@ -14,6 +15,7 @@ use provisioning::identity::Mac;
 
 pub use account::AccountRecord;
 pub use session::{By, ClosedBy, SessionRecord, Silence, Total, UnknownWord, Usage};
+pub use subscriber::{Entitlement, Listing, SubscriberEntry, SubscriberRecord, SubscriberState, Subscribers};
 
 use crate::aaa::directory::Subscriber;
 
@@ -36,6 +38,18 @@ pub enum StoreError {
     Exists {
         /// What it is.
         what: &'static str,
+    },
+    /// The subscriber may not have a credential.
+    #[error("the subscriber may not have a credential ({why})")]
+    NotEntitled {
+        /// Stable code for the operator.
+        why: &'static str,
+    },
+    /// An MSISDN is another subscriber's already.
+    #[error("the MSISDN belongs to another subscriber")]
+    Taken {
+        /// Of which of the entries, from 0.
+        position: usize,
     },
     /// A row does not fit what this version writes.
     #[error("database holds an unreadable {what}")]
@@ -201,7 +215,7 @@ pub struct AccountingRecord {
 }
 
 /// The subscriber database.
-pub trait Store: Send + Sync {
+pub trait Store: Subscribers {
     /// Adds or changes a client.
     fn put_client(&self, client: &Client) -> Result<Change, StoreError>;
     /// Removes one.
@@ -213,9 +227,14 @@ pub trait Store: Send + Sync {
     /// costs microseconds while nothing is written.
     fn generation(&self) -> Result<u64, StoreError>;
 
-    /// Adds a credential; [`StoreError::Exists`] if there is one of this username.
-    fn insert_credential(&self, record: &CredentialRecord) -> Result<(), StoreError>;
-    /// Adds many in one transaction. Gives the positions of those left out because there is one of this username.
+    /// Adds a credential for anybody who is not barred; see [`Self::insert_entitled`].
+    fn insert_credential(&self, record: &CredentialRecord) -> Result<(), StoreError> {
+        self.insert_entitled(record, Entitlement::Any)
+    }
+    /// Adds a credential; [`StoreError::Exists`] if there is one of this username, [`StoreError::NotEntitled`] if its
+    /// subscriber may have none at this moment.
+    fn insert_entitled(&self, record: &CredentialRecord, entitlement: Entitlement) -> Result<(), StoreError>;
+    /// Adds many in one transaction, for nobody who is barred. Gives the positions of those left out because there is one of this username.
     fn insert_credentials(&self, records: &[CredentialRecord]) -> Result<Vec<usize>, StoreError>;
     /// Finds a credential by whole username.
     fn credential(&self, username: &str) -> Result<Option<CredentialRecord>, StoreError>;

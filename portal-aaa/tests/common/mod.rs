@@ -104,7 +104,8 @@ impl World {
         let ca_pem = certificates(&path("ca.pem"), &path("aaa.pem"), &path("aaa.key"));
         let authority =
             Arc::new(Authority::new(Arc::clone(&keys), Arc::clone(&store), terms(ca_pem), now).unwrap());
-        let proof = ProofSettings { mode: ProofMode::GatewayAccounting, max_silence_secs: 300 };
+        let proof =
+            ProofSettings { mode: ProofMode::GatewayAccounting, max_silence_secs: 300, max_identities: 4 };
         let prover = Arc::new(Prover::new(proof, Arc::clone(&keys), Arc::clone(&store), now).unwrap());
         let listen = SocketAddr::from((address, 0));
         for (name, kind, secret) in
@@ -140,6 +141,7 @@ impl World {
         let request = IssueRequest {
             imsi: Some("001010123456789".parse().unwrap()),
             imei: Some("490154203237518".parse().unwrap()),
+            subscriber: None,
             mac: STATION,
             lifetime: Some(lifetime),
             source: None,

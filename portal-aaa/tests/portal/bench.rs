@@ -11,11 +11,11 @@ use std::{
 
 use portal_aaa::{
     accounting::feed::{FeedRecord, GatewayFeed},
-    credential::{self, Authority, Lifetime, MacBinding, Terms, system_random},
+    credential::{self, Authority, Keys, Lifetime, MacBinding, Terms, system_random},
     gateway::{ProofMode, ProofSettings, Prover},
     portal::{self, Issuer, Limits, Portal},
     server::clock::Clock,
-    store::sqlite::SqliteStore,
+    store::{Entitlement, sqlite::SqliteStore},
 };
 use provisioning::{
     identity::Mac,
@@ -50,6 +50,7 @@ const BOUND: Duration = Duration::from_secs(10);
 pub(crate) struct Bench {
     pub(crate) address: SocketAddr,
     pub(crate) store: Arc<SqliteStore>,
+    pub(crate) keys: Arc<Keys>,
     prover: Arc<Prover>,
     clock: Clock,
     root: CertificateDer<'static>,
@@ -140,18 +141,35 @@ impl Bench {
         Self::with(ProofMode::GatewayAccounting, Limits::default(), None::<Never>).await
     }
 
+    /// Serves only who is listed.
+    pub(crate) async fn listed(mode: ProofMode) -> Self {
+        Self::entitled(mode, Limits::default(), None::<Never>, Entitlement::Listed).await
+    }
+
     pub(crate) async fn with(mode: ProofMode, limits: Limits, issuer: Option<impl Issuer>) -> Self {
+        Self::entitled(mode, limits, issuer, Entitlement::Any).await
+    }
+
+    async fn entitled(
+        mode: ProofMode,
+        limits: Limits,
+        issuer: Option<impl Issuer>,
+        entitlement: Entitlement,
+    ) -> Self {
         capture_log();
         let clock = Clock::start();
         let now = clock.now().unix;
         let dir = tempfile::tempdir().unwrap();
         let store = Arc::new(SqliteStore::create(&dir.path().join("portal-aaa.db")).unwrap());
         let keys = Arc::new(credential::create(&dir.path().join("keys.toml"), &mut system_random).unwrap());
-        let settings = ProofSettings { mode, max_silence_secs: 300 };
+        let settings = ProofSettings { mode, max_silence_secs: 300, max_identities: 2 };
         let prover = Arc::new(Prover::new(settings, Arc::clone(&keys), store.clone(), now).unwrap());
         let issuer: Arc<dyn Issuer> = match issuer {
             Some(issuer) => Arc::new(issuer),
-            None => Arc::new(Authority::new(keys, store.clone(), terms(), now).unwrap()),
+            None => {
+                let authority = Authority::new(Arc::clone(&keys), store.clone(), terms(), now).unwrap();
+                Arc::new(authority.with_entitlement(entitlement))
+            }
         };
         let (root, certificate, key) = certificates(&dir);
         let tls = portal::tls::load(&certificate, &key).unwrap();
@@ -162,7 +180,7 @@ impl Bench {
         let serving = tokio::spawn(async move {
             portal::serve(listener, tls, portal, async { drop(stopped.await) }).await;
         });
-        Self { address, store, prover, clock, root, stop, serving, dir }
+        Self { address, store, keys, prover, clock, root, stop, serving, dir }
     }
 
     pub(crate) async fn stop(self) {
@@ -177,22 +195,37 @@ impl Bench {
 
     /// As [`Bench::attach`], so many seconds ago.
     pub(crate) fn attach_ago(&self, ago: u64, session: &str, device: Ipv4Addr, imsi: &str) {
-        self.report(1, ago, session, Some((device, imsi)));
+        self.report("pgw1", 1, ago, session, Some((device, imsi)));
+    }
+
+    /// As [`Bench::attach`], told by this gateway.
+    pub(crate) fn attach_at(&self, gateway: &str, session: &str, device: Ipv4Addr, imsi: &str) {
+        self.report(gateway, 1, 0, session, Some((device, imsi)));
+    }
+
+    /// The gateway reports Accounting-On.
+    pub(crate) fn restart_gateway(&self) {
+        self.report("pgw1", 7, 0, "", None);
+    }
+
+    pub(crate) fn now(&self) -> u64 {
+        self.clock.now().unix
     }
 
     /// The gateway reports that it has gone.
     pub(crate) fn detach(&self, session: &str) {
-        self.report(2, 0, session, None);
+        self.report("pgw1", 2, 0, session, None);
     }
 
-    fn report(&self, status: u32, ago: u64, session: &str, device: Option<(Ipv4Addr, &str)>) {
+    fn report(&self, gateway: &str, status: u32, ago: u64, session: &str, device: Option<(Ipv4Addr, &str)>) {
         let at = self.clock.now().unix - ago;
         let record = FeedRecord {
-            gateway: "pgw1".to_owned(),
+            gateway: gateway.to_owned(),
             status,
             session_id: session.to_owned(),
             ipv4: device.map(|(address, _)| address),
             ipv6_prefix: None,
+            delegated_prefix: None,
             imsi: device.map(|(_, imsi)| imsi.parse().unwrap()),
             // With software version in place of the check digit.
             imeisv: device.map(|_| format!("{}77", &IMEI[..14]).parse().unwrap()),

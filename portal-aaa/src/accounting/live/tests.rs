@@ -99,6 +99,7 @@ impl Bench {
         let request = IssueRequest {
             imsi: Some("001010123456789".parse().unwrap()),
             imei: None,
+            subscriber: None,
             mac: STATION,
             lifetime: Some(lifetime.parse().unwrap()),
             source: None,
@@ -283,6 +284,7 @@ fn cellular_and_wlan_usage_have_one_subscriber() {
         session_id: "g1".to_owned(),
         ipv4: None,
         ipv6_prefix: None,
+        delegated_prefix: None,
         imsi: Some("001010123456789".parse().unwrap()),
         imeisv: None,
         event_at: AT,

@@ -73,6 +73,7 @@ fn request(lifetime: Option<Lifetime>) -> IssueRequest {
     IssueRequest {
         imsi: Some("001010123456789".parse().unwrap()),
         imei: Some("490154203237518".parse().unwrap()),
+        subscriber: None,
         mac: MAC,
         lifetime,
         source: Some("10.64.0.2".parse().unwrap()),

@@ -191,6 +191,23 @@ fn an_interim_update_renews_and_may_teach() {
 }
 
 #[test]
+fn a_session_has_its_own_network_and_the_delegated_one() {
+    let mut bench = Bench::new();
+    let mut mirror = Mirror::default();
+    let event = alive_at(GATEWAY, "a", &["10.0.0.1", "2001:db8:0:1::/64", "2001:db8:1::/56"], 1);
+    bench.0.apply(event, 10, 10).1.into_iter().for_each(|write| mirror.write(write));
+    let after_restart = Bench(mirror.restart(bench.0.limits, 11));
+    for bench in [&bench, &after_restart] {
+        for address in ["10.0.0.1", "2001:db8:0:1::5", "2001:db8:1:7::9"] {
+            assert_eq!(bench.owner(address, 11), 1, "{address}");
+        }
+        assert_eq!(bench.owner("2001:db8:1:100::9", 11), 0);
+    }
+    bench.at(20, stop("a"));
+    assert_eq!(bench.owner("2001:db8:1:7::9", 20), 0);
+}
+
+#[test]
 fn nested_networks_of_two_devices_are_contested() {
     let mut bench = Bench::new();
     bench.at(10, alive_at(GATEWAY, "a", &["2001:db8::/56"], 1));

@@ -2,13 +2,18 @@
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, params};
 
-use super::column;
-use crate::store::{Change, CredentialRecord, Sealed, StoreError};
+use super::{column, subscriber};
+use crate::store::{Change, CredentialRecord, Entitlement, Sealed, StoreError};
 
 const COLUMNS: &str = "username, password_sealed, subscriber, imsi_sealed, imei_sealed, mac, source, issued_at, \
                        expires_at, one_time, revoked_at, policy_version";
 
-pub(super) fn insert(db: &Connection, record: &CredentialRecord) -> Result<(), StoreError> {
+pub(super) fn insert(
+    db: &Connection,
+    record: &CredentialRecord,
+    entitlement: Entitlement,
+) -> Result<(), StoreError> {
+    subscriber::entitled(db, record.subscriber, entitlement)?;
     let time = |at: Option<u64>| at.map(|at| column::signed(at, "time")).transpose();
     let inserted = db
         .prepare_cached(&format!(
@@ -43,7 +48,7 @@ pub(super) fn insert_all(db: &Connection, records: &[CredentialRecord]) -> Resul
     order.sort_unstable_by(|(_, a), (_, b)| a.username.cmp(&b.username));
     let mut there = Vec::new();
     for (position, record) in order {
-        match insert(db, record) {
+        match insert(db, record, Entitlement::Any) {
             Ok(()) => {}
             Err(StoreError::Exists { .. }) => there.push(position),
             Err(error) => return Err(error),

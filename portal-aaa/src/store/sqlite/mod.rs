@@ -13,6 +13,7 @@ mod credential;
 mod gateway;
 mod migrate;
 mod session;
+mod subscriber;
 mod usage;
 
 use std::{
@@ -29,8 +30,9 @@ use std::{
 use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavior};
 
 use super::{
-    AccountRecord, AccountingRecord, By, Change, Client, ClientKind, CredentialRecord, GatewaySession,
-    SessionRecord, Silence, Store, StoreError, Total, Usage,
+    AccountRecord, AccountingRecord, By, Change, Client, ClientKind, CredentialRecord, Entitlement,
+    GatewaySession, Handle, Listing, SessionRecord, Silence, Store, StoreError, SubscriberEntry,
+    SubscriberRecord, Subscribers, Total, Usage,
 };
 
 /// How long a statement waits for another process's write.
@@ -152,8 +154,8 @@ impl Store for SqliteStore {
         Ok(generation)
     }
 
-    fn insert_credential(&self, record: &CredentialRecord) -> Result<(), StoreError> {
-        self.write(|t| credential::insert(t, record))
+    fn insert_entitled(&self, record: &CredentialRecord, entitlement: Entitlement) -> Result<(), StoreError> {
+        self.write(|t| credential::insert(t, record, entitlement))
     }
 
     fn insert_credentials(&self, records: &[CredentialRecord]) -> Result<Vec<usize>, StoreError> {
@@ -235,6 +237,28 @@ impl Store for SqliteStore {
 
     fn totals(&self, from: u64, to: u64, by: By) -> Result<Vec<Total>, StoreError> {
         usage::totals(&self.read(), from, to, by)
+    }
+}
+
+impl Subscribers for SqliteStore {
+    fn put_subscribers(&self, entries: &[SubscriberEntry], now: u64) -> Result<Listing, StoreError> {
+        self.write(|t| subscriber::put_all(t, entries, now))
+    }
+
+    fn remove_subscriber(&self, imsi: Handle, revoke: bool, now: u64) -> Result<(Change, u64), StoreError> {
+        self.write(|t| subscriber::remove(t, imsi, revoke, now))
+    }
+
+    fn subscriber(&self, imsi: Handle) -> Result<Option<SubscriberRecord>, StoreError> {
+        subscriber::find(&self.read(), imsi)
+    }
+
+    fn subscriber_of(&self, msisdn: Handle) -> Result<Option<SubscriberRecord>, StoreError> {
+        subscriber::find_by_msisdn(&self.read(), msisdn)
+    }
+
+    fn subscribers(&self, each: &mut dyn FnMut(SubscriberRecord)) -> Result<(), StoreError> {
+        subscriber::all(&self.read(), each)
     }
 }
 

@@ -13,7 +13,7 @@ use provisioning::identity::Mac;
 use super::*;
 use crate::{
     accounting::record::sample,
-    store::{ClientKind, Handle, MessageAuthenticator, Sealed},
+    store::{ClientKind, MessageAuthenticator, Sealed, SubscriberState},
 };
 
 mod sessions;
@@ -395,4 +395,66 @@ fn what_was_acknowledged_survives_a_kill_in_the_middle_of_writing() {
     assert!(reports(&store) >= 40);
     store.verify().unwrap();
     store.append_accounting(&[report(u32::MAX)]).unwrap();
+}
+
+fn subscriber(imsi: u8, msisdn: Option<u8>, state: Option<SubscriberState>) -> SubscriberEntry {
+    SubscriberEntry {
+        imsi: Handle([imsi; 32]),
+        imsi_sealed: Sealed(vec![imsi]),
+        msisdn: msisdn.map(|msisdn| (Handle([msisdn; 32]), Sealed(vec![msisdn]))),
+        state,
+        group: None,
+    }
+}
+
+fn of(subscriber: u8, username: &str) -> CredentialRecord {
+    CredentialRecord { subscriber: Handle([subscriber; 32]), expires_at: None, ..credential(username) }
+}
+
+#[test]
+fn subscribers_are_taken_in_all_or_none_and_what_is_not_said_stays() {
+    let (dir, store) = new();
+    let put = |entries: &[SubscriberEntry], now| store.put_subscribers(entries, now);
+    let both = [subscriber(1, Some(11), None), subscriber(2, Some(12), Some(SubscriberState::Deny))];
+    assert_eq!(put(&both, 5).unwrap(), Listing { created: 2, ..Listing::default() });
+    assert_eq!(put(&both, 6).unwrap(), Listing { unchanged: 2, ..Listing::default() });
+    // Two numbers exchanged, the state of the second not said.
+    let exchanged = [subscriber(1, Some(12), None), subscriber(2, Some(11), None)];
+    assert_eq!(put(&exchanged, 7).unwrap(), Listing { updated: 2, ..Listing::default() });
+    let second = again(&dir).subscriber_of(Handle([11; 32])).unwrap().unwrap();
+    assert_eq!((second.imsi, second.state), (Handle([2; 32]), SubscriberState::Deny));
+    assert_eq!((second.created_at, second.changed_at), (5, 7));
+    // A number of somebody who is not among them: nothing of it holds.
+    let taken = put(&[subscriber(3, None, None), subscriber(4, Some(11), None)], 8);
+    assert!(matches!(taken, Err(StoreError::Taken { position: 1 })), "{taken:?}");
+    assert_eq!(store.subscriber(Handle([3; 32])).unwrap(), None);
+    let mut count = 0;
+    store.subscribers(&mut |_| count += 1).unwrap();
+    assert_eq!(count, 2);
+}
+
+#[test]
+fn who_is_barred_loses_all_that_he_has_and_gets_nothing_new() {
+    let (_dir, store) = new();
+    for (who, username) in [(1, "a@x"), (1, "b@x"), (2, "c@x")] {
+        store.insert_credential(&of(who, username)).unwrap();
+    }
+    let suspended = [subscriber(1, None, Some(SubscriberState::Suspended))];
+    assert_eq!(store.put_subscribers(&suspended, 9).unwrap().revoked, 2);
+    let mut revoked = store.revocations(9).unwrap();
+    revoked.sort();
+    assert_eq!(revoked, ["a@x", "b@x"]);
+    let why = |done: Result<(), StoreError>| match done {
+        Err(StoreError::NotEntitled { why }) => why,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(why(store.insert_credential(&of(1, "d@x"))), "subscriber-suspended");
+    assert!(store.insert_credentials(&[of(2, "e@x"), of(1, "f@x")]).is_err());
+    assert_eq!(store.credential("e@x").unwrap(), None, "the batch is one transaction");
+    assert_eq!(why(store.insert_entitled(&of(2, "g@x"), Entitlement::Listed)), "subscriber-unlisted");
+    store.put_subscribers(&[subscriber(1, None, Some(SubscriberState::Allow))], 10).unwrap();
+    store.insert_entitled(&of(1, "h@x"), Entitlement::Listed).unwrap();
+    assert_eq!(store.remove_subscriber(Handle([1; 32]), true, 11).unwrap(), (Change::Updated, 1));
+    assert_eq!(store.remove_subscriber(Handle([1; 32]), true, 11).unwrap(), (Change::Missing, 0));
+    assert_eq!(store.revocations(11).unwrap().len(), 3);
 }

@@ -6,7 +6,7 @@ use super::*;
 use crate::{
     aaa::method::{Method, Methods},
     credential::{Access, Policies, Rules, account::NewAccount},
-    store::{AccountRecord, Change},
+    store::{AccountRecord, Change, Sealed, SubscriberEntry, SubscriberState, Subscribers as _},
 };
 
 fn new(name: &str, password: &str) -> NewAccount {
@@ -176,4 +176,32 @@ fn sessions_of_a_revoked_credential_must_end_and_polling_finds_it_at_once() {
     let (one, other) = (login.subscriber, Subscriber([0; 6]));
     assert_eq!(bench.authority.chargeable_identity(one), bench.authority.chargeable_identity(one));
     assert_ne!(bench.authority.chargeable_identity(one), bench.authority.chargeable_identity(other));
+}
+
+/// By another process, as the command line does it.
+#[test]
+fn all_sessions_of_a_suspended_subscriber_must_end() {
+    let bench = bench(MacBinding::Permanent);
+    let (first, second) = (bench.issue(seconds(60)).username, bench.issue(None).username);
+    let mut other = request(None);
+    other.imsi = Some("001010000000042".parse().unwrap());
+    let other = bench.authority.issue(NOW, &other, &mut system_random).unwrap().username;
+    bench.authority.refresh(NOW);
+    let imsi = bench.keys.handle_imsi(request(None).imsi.as_ref().unwrap());
+    let entry = SubscriberEntry {
+        imsi,
+        imsi_sealed: Sealed(vec![1]),
+        msisdn: None,
+        state: Some(SubscriberState::Suspended),
+        group: None,
+    };
+    let store = SqliteStore::open(&bench.dir.path().join("db")).unwrap();
+    assert_eq!(store.put_subscribers(&[entry], NOW).unwrap().revoked, 2);
+    bench.authority.refresh(NOW);
+    for username in [&first, &second] {
+        assert_eq!(bench.verdict(username, 0), Some(Reject::Revoked));
+        assert_eq!(bench.check(NOW, username).unwrap_err(), Reject::Revoked);
+    }
+    assert_eq!(bench.verdict(&other, 0), None);
+    assert!(bench.check(NOW, &other).is_ok());
 }
