@@ -11,5 +11,6 @@ pub mod identity;
 pub mod json;
 pub mod message;
 pub mod negotiate;
+pub mod schema;
 pub mod secret;
 pub mod xml;
