@@ -248,3 +248,10 @@ fn malformed_messages_are_refused_with_code_and_field() {
     }
     assert!(blocks >= 30, "{blocks}");
 }
+
+#[test]
+fn the_json_example_of_the_readme_is_the_vector() {
+    let readme = include_str!("../README.md");
+    let example = readme.split("```json\n").nth(1).and_then(|rest| rest.split("```").next());
+    assert_eq!(example, Some(vector(Format::Json, "request").as_str()));
+}
