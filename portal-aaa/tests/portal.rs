@@ -11,6 +11,8 @@
 
 #[path = "portal/bench.rs"]
 mod bench;
+#[path = "portal/formats.rs"]
+mod formats;
 
 use std::{net::Ipv4Addr, time::Duration};
 

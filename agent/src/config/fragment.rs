@@ -1,5 +1,6 @@
 //! One file: every key may be missing, none may be unknown.
 
+use provisioning::format::Format;
 use serde::Deserialize;
 
 use super::values::{Absolute, Apn, Filter, Interface, Ip, ModemName, Seconds, Url, WlanOwner};
@@ -34,6 +35,7 @@ table! {
     Portal {
         url: Url,
         ca: Absolute,
+        format: Format,
         connect_limit_secs: Seconds<1, 120>,
         total_limit_secs: Seconds<1, 300>,
     }

@@ -2,6 +2,8 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use provisioning::format::Format;
+
 use super::{
     fragment::Fragment,
     values::{Ip, WlanOwner},
@@ -38,6 +40,8 @@ pub struct Portal {
     pub url: Option<String>,
     /// PEM file of its certificate authorities.
     pub ca: PathBuf,
+    /// What is spoken with it.
+    pub format: Format,
     /// For the name, and again for TCP and TLS together.
     pub connect_limit: Duration,
     /// For a whole request.
@@ -49,6 +53,7 @@ impl Default for Portal {
         Self {
             url: None,
             ca: PathBuf::from("/etc/wifi-offload/portal-ca.pem"),
+            format: Format::Xml,
             connect_limit: Duration::from_secs(15),
             total_limit: Duration::from_secs(45),
         }
@@ -59,7 +64,7 @@ impl Portal {
     /// As the portal's client takes it.
     pub fn client(&self) -> https::Settings {
         let limits = Limits { connect: self.connect_limit, total: self.total_limit };
-        https::Settings { url: self.url.clone(), ca: self.ca.clone(), limits }
+        https::Settings { url: self.url.clone(), ca: self.ca.clone(), format: self.format, limits }
     }
 }
 
@@ -187,6 +192,7 @@ impl From<Fragment> for Settings {
             portal: Portal {
                 url: portal.url.map(|url| url.0),
                 ca: portal.ca.map_or(default.portal.ca, |path| path.0),
+                format: portal.format.unwrap_or(default.portal.format),
                 connect_limit: portal
                     .connect_limit_secs
                     .map_or(default.portal.connect_limit, |limit| limit.0),

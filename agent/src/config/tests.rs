@@ -85,6 +85,7 @@ fn mistakes_are_shown_at_their_place() {
         ("[portal]\nurl = 'https://u:p@p.test'\n", 2, 7, "https"),
         ("[portal]\nurl = 'p.test'\n", 2, 7, "https"),
         ("[portal]\n  ca = 'ca.pem'\n", 2, 8, "absolute"),
+        ("[portal]\nformat = 'soap'\n", 2, 10, "`xml`, `soap11`, `soap12`, `json`"),
         ("[portal]\nconnect-limit-secs = 0\n", 2, 22, "1 to 120"),
         ("[portal]\nconnect-limit-secs = -1\n", 2, 22, ""),
         ("[portal]\nconnect-limit-secs = '5'\n", 2, 22, "string"),
@@ -113,7 +114,7 @@ fn mistakes_are_shown_at_their_place() {
 
 #[test]
 fn all_of_it_is_taken_over() {
-    let text = "[portal]\nurl='https://p.test'\nca='/a'\nconnect-limit-secs=1\ntotal-limit-secs=2\n[cellular]\napn='x'\n\
+    let text = "[portal]\nurl='https://p.test'\nca='/a'\nformat='soap12'\nconnect-limit-secs=1\ntotal-limit-secs=2\n[cellular]\napn='x'\n\
                 allow-roaming=false\nprovision-while-roaming=false\nmodem='1234'\nip='ipv6'\npin-file='/e'\n[wlan]\ninterface='w'\nowner='networkmanager'\n[supplicant]\ncontrol-dir='/b'\n[state]\ndir='/c'\n\
                 run-dir='/d'\n[offload]\njoin-limit-secs=5\nverify-limit-secs=6\nprobe-every-secs=7\n\
                 return-drain-secs=8\n[log]\nfilter='debug'\n";
@@ -121,6 +122,7 @@ fn all_of_it_is_taken_over() {
         portal: Portal {
             url: Some("https://p.test".to_owned()),
             ca: "/a".into(),
+            format: provisioning::format::Format::Soap12,
             connect_limit: Duration::from_secs(1),
             total_limit: Duration::from_secs(2),
         },

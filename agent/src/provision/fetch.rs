@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use provisioning::{
+    format::Format,
     message::{Reason, Refusal},
-    xml::{XmlError, decode_credential, decode_refusal},
+    xml::soap::Fault,
 };
 
 use super::Event;
@@ -12,22 +13,33 @@ use super::Event;
 /// Longest wait that we let a portal ask for.
 const MAX_RETRY_AFTER: Duration = Duration::from_secs(24 * 3600);
 
-/// Reads an answer. `retry_after` is the header of that name (RFC 9110 §10.2.3).
-pub(super) fn answer(status: u16, retry_after: Option<&str>, body: &[u8]) -> Event {
+/// Reads an answer in this format. `retry_after` is the header of that name (RFC 9110 §10.2.3).
+pub(super) fn answer(format: Format, status: u16, retry_after: Option<&str>, body: &[u8]) -> Event {
     if status == 200 {
-        return match decode_credential(body) {
+        return match format.decode_credential(body) {
             Ok(credential) => Event::Granted(Box::new(credential)),
             Err(error) => Event::Unreachable { step: "message", text: error.to_string() },
         };
     }
     let header = retry_after.and_then(seconds);
-    match decode_refusal(body) {
+    match format.decode_refusal(body) {
         Ok(Refusal { reason, retry_after }) => refused(reason, header.max(retry_after)),
-        // A newer portal's code: the status alone says whether trying again can help.
-        Err(XmlError::Value { element: "reason" }) if status >= 400 => {
+        // A newer portal's code: status and fault alone say whether trying again can help.
+        Err(error) if status >= 400 && error.is_unknown_reason() => {
             tracing::warn!(status, reason = %unknown_reason(body), "the portal refused with a code unknown here");
-            refused(by_status(status), header)
+            // In SOAP 1.1 every fault has the same status.
+            let reason =
+                if error.fault() == Some(Fault::Sender) { Reason::BadRequest } else { by_status(status) };
+            refused(reason, header)
         }
+        Err(error) if error.fault().is_some() => {
+            Event::Unreachable { step: "http", text: format!("status {status}: {error}") }
+        }
+        // RFC 9110 §15.5.7, §15.5.16.
+        Err(_) if matches!(status, 406 | 415) => Event::Unreachable {
+            step: "http",
+            text: format!("status {status}: the portal does not speak [portal] format of agent.toml"),
+        },
         // Whatever else is no word of our portal: a proxy, a walled garden, another server.
         Err(_) => {
             Event::Unreachable { step: "http", text: format!("status {status} without a refusal of ours") }
@@ -56,14 +68,17 @@ fn seconds(header: &str) -> Option<Duration> {
 /// The code as it stands in the body, cut down to what a code can hold, for the log.
 fn unknown_reason(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(body);
-    let inner = text.split_once("reason>").map_or("", |(_, rest)| rest);
+    let xml = text.split_once("reason>").map(|(_, rest)| rest);
+    let json =
+        || text.split_once("\"reason\"").and_then(|(_, rest)| rest.split_once('"')).map(|(_, rest)| rest);
+    let inner = xml.or_else(json).unwrap_or_default();
     inner.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '-').take(40).collect()
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use provisioning::xml::{NAMESPACE, encode_refusal};
+    use provisioning::xml::{NAMESPACE, encode_refusal, soap};
 
     use super::*;
 
@@ -87,14 +102,19 @@ mod tests {
             Reason::RateLimited,
             Reason::TemporarilyUnavailable,
         ] {
-            let event = answer(reason.http_status(), None, refusal(reason, None).as_bytes());
+            let event = answer(Format::Xml, reason.http_status(), None, refusal(reason, None).as_bytes());
             assert_eq!(event, Event::Refused { reason, retry_after: None });
         }
     }
 
     #[test]
     fn the_longer_wait_counts_and_none_is_endless() {
-        let wait = |header, body| match answer(503, header, refusal(Reason::NoSession, body).as_bytes()) {
+        let wait = |header, body| match answer(
+            Format::Xml,
+            503,
+            header,
+            refusal(Reason::NoSession, body).as_bytes(),
+        ) {
             Event::Refused { retry_after, .. } => retry_after.map(|wait| wait.as_secs()),
             other => panic!("{other:?}"),
         };
@@ -113,7 +133,7 @@ mod tests {
             (429, Reason::RateLimited),
             (403, Reason::BadRequest),
         ] {
-            let event = answer(status, Some("3"), unknown("quota-gone").as_bytes());
+            let event = answer(Format::Xml, status, Some("3"), unknown("quota-gone").as_bytes());
             assert_eq!(event, Event::Refused { reason, retry_after: Some(Duration::from_secs(3)) });
         }
         assert_eq!(unknown_reason(unknown("quota-gone").as_bytes()), "quota-gone");
@@ -121,8 +141,45 @@ mod tests {
     }
 
     #[test]
+    fn every_format_says_the_same() {
+        let refusal = Refusal { reason: Reason::NoSession, retry_after: Some(Duration::from_secs(5)) };
+        for format in Format::ALL {
+            let written = format.encode_refusal(&refusal).expect("fits");
+            let status = format.refusal_status(refusal.reason);
+            let expected = Event::Refused { reason: refusal.reason, retry_after: refusal.retry_after };
+            assert_eq!(answer(format, status, None, written.as_bytes()), expected);
+            let newer = written.as_str().replace("no-session", "moon-phase");
+            let Event::Refused { reason, .. } = answer(format, status, None, newer.as_bytes()) else {
+                panic!("{format:?}")
+            };
+            assert_eq!(reason, Reason::TemporarilyUnavailable);
+            assert_eq!(unknown_reason(newer.as_bytes()), "moon-phase");
+            // The sender's fault, with the same status in SOAP 1.1.
+            let refusal = Refusal { reason: Reason::NotEntitled, retry_after: None };
+            let newer = format.encode_refusal(&refusal).expect("fits").as_str().replace("not-entitled", "x");
+            let event = answer(format, format.refusal_status(Reason::NotEntitled), None, newer.as_bytes());
+            assert_eq!(event, Event::Refused { reason: Reason::BadRequest, retry_after: None });
+        }
+    }
+
+    #[test]
+    fn a_format_that_the_portal_does_not_speak_is_named() {
+        let text = |format, status, body: &str| match answer(format, status, None, body.as_bytes()) {
+            Event::Unreachable { step: "http", text } => text,
+            other => panic!("{other:?}"),
+        };
+        for format in Format::ALL {
+            for status in [406, 415] {
+                assert!(text(format, status, "Content-Type is none of").contains("[portal] format"));
+            }
+        }
+        let fault = soap::encode_fault(soap::Version::V11, Fault::VersionMismatch, "x").expect("fits");
+        assert!(text(Format::Soap11, 500, fault.as_str()).contains("SOAP fault"));
+    }
+
+    #[test]
     fn what_is_not_our_portal_is_told_apart() {
-        let step = |status, body: &str| match answer(status, None, body.as_bytes()) {
+        let step = |status, body: &str| match answer(Format::Xml, status, None, body.as_bytes()) {
             Event::Unreachable { step, .. } => step,
             other => panic!("{other:?}"),
         };
@@ -137,11 +194,12 @@ mod tests {
     proptest! {
         #[test]
         fn arbitrary_answers_do_not_panic(
+            format in proptest::sample::select(Format::ALL.to_vec()),
             status: u16,
             header in proptest::option::of(".{0,40}"),
             body in proptest::collection::vec(any::<u8>(), 0..600),
         ) {
-            let event = answer(status, header.as_deref(), &body);
+            let event = answer(format, status, header.as_deref(), &body);
             prop_assert!(!matches!(event, Event::Granted(_)));
         }
     }

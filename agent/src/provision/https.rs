@@ -10,10 +10,7 @@ use std::{
     thread,
 };
 
-use provisioning::{
-    message::CredentialRequest,
-    xml::{CONTENT_TYPE, MAX_BODY, encode_request},
-};
+use provisioning::{format::Format, message::CredentialRequest, xml::MAX_BODY};
 use tokio::sync::mpsc;
 use ureq::{Agent, Error, http::header};
 
@@ -35,6 +32,8 @@ pub struct Settings {
     pub url: Option<String>,
     /// PEM file of the authorities that the portal's certificate comes from; read anew for each request.
     pub ca: PathBuf,
+    /// What requests are written in, and replies asked for in.
+    pub format: Format,
     /// Time limits of one request.
     pub limits: Limits,
 }
@@ -87,22 +86,31 @@ fn fetch(settings: &Settings, request: &CredentialRequest, route: &Route) -> Res
     let roots = Roots::from_pem(&pem)
         .map_err(|error| unreachable("tls", &format!("{}: {error}", settings.ca.display())))?;
     let agent = http::bound_agent(&route.interface, &route.dns, Some(&roots), settings.limits);
-    post(&agent, &with_path(url), request)
+    post(&agent, &with_path(url), settings.format, request)
 }
 
-fn post(agent: &Agent, url: &str, request: &CredentialRequest) -> Result<Event, Event> {
-    let body = encode_request(request).map_err(|error| unreachable("message", &error.to_string()))?;
-    let call = agent.post(url).content_type(CONTENT_TYPE).header(header::ACCEPT, CONTENT_TYPE);
+fn post(agent: &Agent, url: &str, format: Format, request: &CredentialRequest) -> Result<Event, Event> {
+    let body = format.encode_request(request).map_err(|error| unreachable("message", &error.to_string()))?;
+    let mut call = agent
+        .post(url)
+        .content_type(format.request_content_type())
+        .header(header::ACCEPT, format.media_type());
+    if let Some(action) = format.soap_action() {
+        call = call.header("SOAPAction", action);
+    }
     let mut response = call.send(body.as_bytes()).map_err(|error| failed(&error))?;
     let status = response.status().as_u16();
     let retry_after = response.headers().get(header::RETRY_AFTER).and_then(|value| value.to_str().ok());
     let retry_after = retry_after.map(str::to_owned);
+    // A portal that knows fewer formats than we do says in its own why it does not understand.
+    let content_type = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let format = content_type.and_then(Format::of_content_type).unwrap_or(format);
     // Longer bodies are an error of this call, not a cut one.
     let limit = u64::try_from(MAX_BODY).unwrap_or(u64::MAX);
     let body =
         response.body_mut().with_config().limit(limit).read_to_vec().map_err(|error| failed(&error))?;
     let body = zeroize::Zeroizing::new(body);
-    Ok(answer(status, retry_after.as_deref(), &body))
+    Ok(answer(format, status, retry_after.as_deref(), &body))
 }
 
 fn failed(error: &Error) -> Event {

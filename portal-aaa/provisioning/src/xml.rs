@@ -13,13 +13,15 @@ mod read;
 mod refusal;
 mod reply;
 mod request;
-mod text;
+pub mod soap;
+pub(crate) mod text;
 mod write;
 
 pub use refusal::{decode_refusal, encode_refusal};
 pub use reply::{decode_credential, encode_credential};
 pub use request::{decode_request, encode_request};
-pub use write::Document;
+
+pub use crate::document::Document;
 
 /// Namespace of every element. A change that an older reader would misunderstand gets another number.
 pub const NAMESPACE: &str = "urn:wifi-offload:provisioning:1";
@@ -49,6 +51,9 @@ pub enum XmlError {
     /// There is a document type declaration.
     #[error("the message has a document type declaration")]
     Doctype,
+    /// There is a processing instruction where none may be (SOAP).
+    #[error("the message has a processing instruction")]
+    Instruction,
     /// There is a reference to an entity other than XML's five.
     #[error("the message refers to an entity")]
     Entity,
@@ -95,6 +100,7 @@ impl XmlError {
             Self::NotUtf8 => "not-utf8",
             Self::Malformed => "malformed",
             Self::Doctype => "doctype",
+            Self::Instruction => "processing-instruction",
             Self::Entity => "entity",
             Self::TooDeep => "too-deep",
             Self::TooMany => "too-many",
@@ -103,6 +109,16 @@ impl XmlError {
             Self::Missing { .. } => "missing-element",
             Self::NoIdentifier => "no-identifier",
             Self::Value { .. } => "bad-value",
+        }
+    }
+    /// The element that it is about, if it is about one.
+    pub fn element(self) -> Option<&'static str> {
+        match self {
+            Self::Unexpected { within: element }
+            | Self::Root { expected: element }
+            | Self::Missing { element }
+            | Self::Value { element } => Some(element),
+            _ => None,
         }
     }
 }

@@ -20,6 +20,10 @@ use provisioning::xml::{
     NAMESPACE, decode_credential, decode_refusal, decode_request, encode_credential, encode_refusal,
     encode_request,
 };
+use provisioning::{
+    document::Document,
+    format::{Format, FormatError},
+};
 
 /// Which of the documents the schema allows, in order.
 fn validate(documents: &[String]) -> Vec<bool> {
@@ -73,6 +77,65 @@ fn what_is_written_is_valid() {
     let valid = validate(&documents);
     let bad: Vec<_> = documents.iter().zip(valid).filter(|(_, valid)| !valid).map(|(d, _)| d).collect();
     assert!(bad.is_empty(), "{} documents are not valid, first:\n{}", bad.len(), bad[0]);
+}
+
+/// What stands in a SOAP body, or in the detail of a fault there, by itself.
+fn content(document: Result<Document, FormatError>) -> String {
+    let document = document.expect("writable");
+    let first = |marks: &[&str]| marks.iter().filter_map(|mark| document.as_str().find(mark)).min();
+    let from = first(&["<credential", "<refusal"]).expect("an element of ours");
+    let to = first(&["</detail>", "</env:Detail>", "</env:Body>"]).expect("its end");
+    document.as_str()[from..to].to_owned()
+}
+
+#[test]
+fn what_stands_in_soap_bodies_is_valid() {
+    let mut documents = Vec::new();
+    for format in [Format::Soap11, Format::Soap12] {
+        documents.extend(some(request(), 50).iter().map(|value| content(format.encode_request(value))));
+        documents.extend(some(credential(), 50).iter().map(|value| content(format.encode_credential(value))));
+        documents.extend(some(refusal(), 30).iter().map(|value| content(format.encode_refusal(value))));
+    }
+    let bad: Vec<_> =
+        documents.iter().zip(validate(&documents)).filter(|(_, v)| !v).map(|(d, _)| d).collect();
+    assert!(bad.is_empty(), "{} documents are not valid, first:\n{}", bad.len(), bad[0]);
+}
+
+/// Whether XPath `path` finds something in the service description, in the eyes of xmllint.
+fn described(path: &str) -> bool {
+    let wsdl = Path::new(env!("CARGO_MANIFEST_DIR")).join("schema/wifi-offload-1.wsdl");
+    let output = Command::new("xmllint")
+        .args(["--nonet", "--xpath", &format!("boolean({path})")])
+        .arg(wsdl)
+        .stdin(Stdio::null())
+        .output()
+        .expect("xmllint runs: apt-get install libxml2-utils");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).trim() == "true"
+}
+
+#[test]
+fn the_service_description_is_well_formed_and_names_the_schemas_elements() {
+    let schema = include_str!("../schema/wifi-offload-1.xsd");
+    for element in ["credential-request", "credential", "refusal"] {
+        assert!(described(&format!("//*[local-name()='part'][@element='w:{element}']")), "{element}");
+        assert!(schema.contains(&format!("\n  <xs:element name=\"{element}\">")), "{element}");
+    }
+    assert!(!described("//*[local-name()='part'][@element='w:else']"));
+    let import = format!("//*[local-name()='import'][@namespace='{NAMESPACE}']");
+    assert!(described(&format!("{import}[@schemaLocation='wifi-offload-1.xsd']")));
+    for (version, namespace) in [
+        (Format::Soap11, "http://schemas.xmlsoap.org/wsdl/soap/"),
+        (Format::Soap12, "http://schemas.xmlsoap.org/wsdl/soap12/"),
+    ] {
+        let name = version.name();
+        let within = |what: &str| format!("//*[@name='{name}']/{what}");
+        let ours = format!("namespace-uri()='{namespace}'");
+        assert!(described(&within(&format!("*[local-name()='binding' and {ours}]"))), "{name}");
+        assert!(described(&within(&format!("*[local-name()='address' and {ours}]"))), "{name}");
+        let action = provisioning::xml::soap::ACTION;
+        assert!(described(&within(&format!("*/*[{ours} and @soapAction='{action}']"))), "{name}");
+    }
 }
 
 /// One change to the parts of a request.

@@ -4,9 +4,10 @@
 use std::{net::IpAddr, time::Duration};
 
 use provisioning::{
+    document::Document,
+    format::{Format, FormatError},
     identity::{Imei, Mac},
     message::{Credential, CredentialRequest, Reason, Refusal},
-    xml::{self, Document, XmlError},
 };
 
 use crate::{
@@ -24,6 +25,8 @@ pub struct Rejection {
     pub retry_after: Option<Duration>,
     /// Stable code for the operator.
     pub detail: &'static str,
+    /// What was wrong with the message, where it was not read: for the operator's log, and for SOAP's own faults.
+    pub unread: Option<FormatError>,
 }
 
 /// What goes back to the device.
@@ -35,6 +38,8 @@ pub struct Answer {
     pub retry_after_secs: Option<u64>,
     /// The message; none only if not even a refusal could be written.
     pub body: Option<Document>,
+    /// What the message is in.
+    pub format: Format,
 }
 
 /// The database is away, the disk is full: somebody has to look.
@@ -43,37 +48,35 @@ const FAILURE_RETRY: Duration = Duration::from_secs(30);
 impl Rejection {
     /// The body is no message; `detail` says how.
     pub fn unreadable(detail: &'static str) -> Self {
-        Self { reason: Reason::BadRequest, retry_after: None, detail }
+        Self { reason: Reason::BadRequest, retry_after: None, detail, unread: None }
     }
 
     /// The device asks too often.
     pub fn too_often(wait: Duration) -> Self {
-        Self { reason: Reason::RateLimited, retry_after: Some(wait), detail: "request-rate" }
+        Self { reason: Reason::RateLimited, retry_after: Some(wait), detail: "request-rate", unread: None }
     }
 
     /// The portal itself failed; `detail` says where.
     pub fn failed(detail: &'static str) -> Self {
-        Self { reason: Reason::TemporarilyUnavailable, retry_after: Some(FAILURE_RETRY), detail }
+        Self {
+            reason: Reason::TemporarilyUnavailable,
+            retry_after: Some(FAILURE_RETRY),
+            detail,
+            unread: None,
+        }
     }
 }
 
-impl From<XmlError> for Rejection {
-    /// A value that is not allowed is told with its field.
-    fn from(error: XmlError) -> Self {
-        Self::unreadable(match error {
-            XmlError::Value { element: "imsi" } => "bad-value-imsi",
-            XmlError::Value { element: "imei" } => "bad-value-imei",
-            XmlError::Value { element: "mac" } => "bad-value-mac",
-            XmlError::Value { element: "trigger" } => "bad-value-trigger",
-            XmlError::Value { element: "agent" } => "bad-value-agent",
-            other => other.code(),
-        })
+impl From<FormatError> for Rejection {
+    fn from(error: FormatError) -> Self {
+        Self { unread: Some(error), ..Self::unreadable(error.code()) }
     }
 }
 
 impl From<Denial> for Rejection {
     fn from(denial: Denial) -> Self {
-        Self { reason: denial.reason(), retry_after: denial.retry_after(), detail: denial.detail() }
+        let (reason, retry_after) = (denial.reason(), denial.retry_after());
+        Self { reason, retry_after, detail: denial.detail(), unread: None }
     }
 }
 
@@ -93,8 +96,8 @@ impl From<&IssueError> for Rejection {
 }
 
 /// Reads a body.
-pub fn read(body: &[u8]) -> Result<CredentialRequest, Rejection> {
-    let request = xml::decode_request(body)?;
+pub fn read(format: Format, body: &[u8]) -> Result<CredentialRequest, Rejection> {
+    let request = format.decode_request(body)?;
     // A card that does not know its address; a credential bound to it would be everybody's.
     if request.mac == Mac([0; 6]) {
         return Err(Rejection::unreadable("mac-zero"));
@@ -142,23 +145,26 @@ pub fn admit(request: &CredentialRequest, proof: Proof) -> Result<IssueRequest, 
 }
 
 /// The credential as message. If it cannot be written it must not be served: the device would not read it either.
-pub fn grant(credential: &Credential) -> Result<Answer, Rejection> {
-    let body = xml::encode_credential(credential).map_err(|_| Rejection::failed("encode"))?;
-    Ok(Answer { status: 200, retry_after_secs: None, body: Some(body) })
+pub fn grant(format: Format, credential: &Credential) -> Result<Answer, Rejection> {
+    let body = format.encode_credential(credential).map_err(|_| Rejection::failed("encode"))?;
+    Ok(Answer { status: 200, retry_after_secs: None, body: Some(body), format })
 }
 
 /// The refusal as message.
-pub fn refuse(rejection: &Rejection) -> Answer {
+pub fn refuse(format: Format, rejection: &Rejection) -> Answer {
     let retry_after_secs = rejection
         .retry_after
         .map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
         .map(|s| s.max(1));
     let retry_after = retry_after_secs.map(Duration::from_secs);
     let refusal = Refusal { reason: rejection.reason, retry_after };
-    Answer {
-        status: rejection.reason.http_status(),
-        retry_after_secs,
-        body: xml::encode_refusal(&refusal).ok(),
+    let written = match rejection.unread {
+        Some(error) => format.encode_unread(&refusal, error),
+        None => format.encode_refusal(&refusal).map(|body| (format.refusal_status(refusal.reason), body)),
+    };
+    match written {
+        Ok((status, body)) => Answer { status, retry_after_secs, body: Some(body), format },
+        Err(_) => Answer { status: 500, retry_after_secs, body: None, format },
     }
 }
 
@@ -195,37 +201,48 @@ mod tests {
     #[test]
     fn a_card_without_address_gets_nothing() {
         let zero = CredentialRequest { mac: Mac([0; 6]), ..request() };
-        let body = xml::encode_request(&zero).unwrap();
-        assert_eq!(read(body.as_bytes()), Err(Rejection::unreadable("mac-zero")));
-        let body = xml::encode_request(&request()).unwrap();
-        assert_eq!(read(body.as_bytes()), Ok(request()));
-        assert_eq!(read(b"<a/>"), Err(Rejection::unreadable("wrong-root")));
+        for format in Format::ALL {
+            let body = format.encode_request(&zero).unwrap();
+            assert_eq!(read(format, body.as_bytes()), Err(Rejection::unreadable("mac-zero")));
+            let body = format.encode_request(&request()).unwrap();
+            assert_eq!(read(format, body.as_bytes()), Ok(request()));
+        }
+        let wrong = read(Format::Xml, b"<a/>").unwrap_err();
+        assert_eq!((wrong.reason, wrong.detail), (Reason::BadRequest, "wrong-root"));
+        assert_eq!(wrong.unread.and_then(FormatError::field), Some("credential-request"));
     }
 
     #[test]
     fn header_and_body_of_a_refusal_say_the_same() {
-        for (rejection, status, retry) in [
-            (Rejection::from(Denial::FeedSilent), 503, Some(30)),
-            (Rejection::from(Denial::NoSession), 503, Some(5)),
-            (Rejection::from(Denial::OtherImsi), 403, None),
-            (Rejection::too_often(Duration::from_millis(1200)), 429, Some(2)),
-            (Rejection::too_often(Duration::ZERO), 429, Some(1)),
-            (Rejection::unreadable("x"), 400, None),
-            (Rejection::failed("store"), 503, Some(30)),
+        for (rejection, status, soap12, retry) in [
+            (Rejection::from(Denial::FeedSilent), 503, 500, Some(30)),
+            (Rejection::from(Denial::NoSession), 503, 500, Some(5)),
+            (Rejection::from(Denial::OtherImsi), 403, 400, None),
+            (Rejection::too_often(Duration::from_millis(1200)), 429, 500, Some(2)),
+            (Rejection::too_often(Duration::ZERO), 429, 500, Some(1)),
+            (Rejection::unreadable("x"), 400, 400, None),
+            (Rejection::failed("store"), 503, 500, Some(30)),
         ] {
-            let answer = refuse(&rejection);
-            assert_eq!((answer.status, answer.retry_after_secs), (status, retry));
-            let read = xml::decode_refusal(answer.body.unwrap().as_bytes()).unwrap();
-            assert_eq!(
-                read,
-                Refusal { reason: rejection.reason, retry_after: retry.map(Duration::from_secs) }
-            );
+            for format in Format::ALL {
+                let answer = refuse(format, &rejection);
+                let status = match format {
+                    Format::Xml | Format::Json => status,
+                    Format::Soap11 => 500,
+                    Format::Soap12 => soap12,
+                };
+                assert_eq!((answer.status, answer.retry_after_secs), (status, retry), "{format:?}");
+                let read = format.decode_refusal(answer.body.unwrap().as_bytes()).unwrap();
+                let retry_after = retry.map(Duration::from_secs);
+                assert_eq!(read, Refusal { reason: rejection.reason, retry_after });
+            }
         }
     }
 
     #[test]
     fn the_device_does_not_learn_the_detail() {
-        let body = refuse(&Rejection::from(Denial::OtherImei)).body.unwrap();
-        assert!(!body.as_str().contains("imei"));
+        for format in Format::ALL {
+            let body = refuse(format, &Rejection::from(Denial::OtherImei)).body.unwrap();
+            assert!(!body.as_str().contains("imei"), "{format:?}");
+        }
     }
 }

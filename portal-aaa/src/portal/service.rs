@@ -1,6 +1,7 @@
 //! HTTP on top of the decisions: routes, rate, body, and one log line a request.
 //!
-//! The order is body → rate → decode → prove → rate of the subscriber → admit → issue → encode; a step that fails ends it. [`super::listen`] calls
+//! The order is body → rate → format → decode → prove → rate of the subscriber → admit → issue → encode; a step that
+//! fails ends it. [`super::listen`] calls
 //! [`router`] for each connection.
 
 use std::{
@@ -14,18 +15,21 @@ use axum::{
     Extension, Router,
     body::{Body, Bytes, to_bytes},
     extract::{Request, State},
-    http::{HeaderMap, HeaderValue, Response, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header},
     routing::{get, post},
 };
 use provisioning::{
+    format::{Format, FormatError},
     message::{Credential, CredentialRequest},
-    xml::{CONTENT_TYPE, MAX_BODY},
+    negotiate::{NegotiateError, check_action, reply_format, request_format},
+    xml::{MAX_BODY, soap::SoapError},
 };
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
 use super::{
     Issuer, Limits,
     decide::{Answer, Rejection, admit, grant, read, refuse},
+    describe::describe,
     rate::{Rates, device},
     slots::{Full, Slot, Slots},
 };
@@ -52,6 +56,42 @@ pub struct Portal {
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Source(pub(super) IpAddr);
 
+/// What the request's headers say of formats.
+#[derive(Debug, Clone, Copy)]
+struct Agreed {
+    request: Format,
+    reply: Format,
+    /// Whether SOAP's action is ours.
+    action: Result<(), SoapError>,
+}
+
+impl Agreed {
+    fn new(headers: &HeaderMap) -> Result<Self, NegotiateError> {
+        // What is not even text is not left out, but none of ours.
+        let text = |name: HeaderName| headers.get(name).map(|value| value.to_str().unwrap_or("?"));
+        let content_type = text(header::CONTENT_TYPE);
+        let request = request_format(content_type)?;
+        let accept: Vec<_> =
+            headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok()).collect();
+        let reply = reply_format(Some(accept.join(",").as_str()), request)?;
+        let action = check_action(request, content_type, text(HeaderName::from_static("soapaction")));
+        Ok(Self { request, reply, action })
+    }
+}
+
+/// Why there is no credential.
+enum Failed {
+    /// No format to speak in.
+    Format(NegotiateError),
+    Rejected(Rejection),
+}
+
+impl<E: Into<Rejection>> From<E> for Failed {
+    fn from(error: E) -> Self {
+        Self::Rejected(error.into())
+    }
+}
+
 impl Portal {
     /// A portal that believes `prover` and has credentials made by `issuer`.
     pub fn new(prover: Arc<Prover>, issuer: Arc<dyn Issuer>, clock: Clock, limits: Limits) -> Arc<Self> {
@@ -69,13 +109,16 @@ impl Portal {
         &self,
         source: IpAddr,
         http: Request,
+        agreed: Result<Agreed, NegotiateError>,
         seen: &mut Option<CredentialRequest>,
-    ) -> Result<(Answer, Credential), Rejection> {
+    ) -> Result<(Answer, Credential), Failed> {
         // Body before rate: an answer while octets still come in is lost when the connection closes on them.
         let told = self.told(http.headers());
         let body = self.body(http).await?;
         self.within_rate(source)?;
-        let request = &*seen.insert(read(&body)?);
+        let agreed = agreed.map_err(Failed::Format)?;
+        agreed.action.map_err(FormatError::from)?;
+        let request = &*seen.insert(read(agreed.request, &body)?);
         log_step("request-received", source, request);
         let proof = self.prove(source, told, request).await?;
         log_step("identity-proved", source, request);
@@ -83,7 +126,7 @@ impl Portal {
             self.ask(&self.subscribers, subscriber)?;
         }
         let credential = self.issue(admit(request, proof)?).await?;
-        Ok((grant(&credential)?, credential))
+        Ok((grant(agreed.reply, &credential)?, credential))
     }
 
     /// Of its address and of all. A proxy's address is many devices'; those are told apart after the proof.
@@ -183,7 +226,7 @@ impl Portal {
 pub(super) fn router(portal: Arc<Portal>) -> Router {
     let not_found = || async { StatusCode::NOT_FOUND };
     Router::new()
-        .route("/v1/credential", post(credential))
+        .route("/v1/credential", post(credential).get(description))
         .route("/healthz", get(|| async { "ok\n" }))
         .fallback(not_found)
         .method_not_allowed_fallback(not_found)
@@ -195,17 +238,50 @@ async fn credential(
     Extension(Source(source)): Extension<Source>,
     http: Request,
 ) -> Response<Body> {
+    let agreed = Agreed::new(http.headers());
+    let reply = agreed.map_or_else(|_| Format::default(), |agreed| agreed.reply);
     let mut seen = None;
-    match portal.credential(source, http, &mut seen).await {
+    match portal.credential(source, http, agreed, &mut seen).await {
         Ok((answer, credential)) => {
             log_issued(source, seen.as_ref(), &credential);
             respond(answer)
         }
-        Err(rejection) => {
+        Err(Failed::Rejected(rejection)) => {
             log_refused(source, seen.as_ref(), &rejection);
-            respond(refuse(&rejection))
+            respond(refuse(reply, &rejection))
+        }
+        Err(Failed::Format(error)) => {
+            log_refused(source, None, &Rejection::unreadable(error.code()));
+            no_format(error)
         }
     }
+}
+
+/// In plain text: there is no format that both sides know.
+fn no_format(error: NegotiateError) -> Response<Body> {
+    let mut response = Response::new(Body::from(format!("{error}\n")));
+    *response.status_mut() = StatusCode::from_u16(error.http_status()).unwrap_or(StatusCode::BAD_REQUEST);
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
+    // What would be taken (RFC 9110 §15.5.16).
+    let types = Format::ALL.map(Format::media_type).join(", ");
+    if let Ok(types) = HeaderValue::from_str(&types) {
+        headers.insert(header::ACCEPT, types);
+    }
+    response
+}
+
+/// `?wsdl`, `?xsd`, `?json-schema`: the contract, for who writes another client.
+async fn description(http: Request) -> Response<Body> {
+    let host = http.headers().get(header::HOST).and_then(|host| host.to_str().ok());
+    let Some((content_type, text)) = http.uri().query().and_then(|query| describe(query, host)) else {
+        let mut nothing = Response::new(Body::empty());
+        *nothing.status_mut() = StatusCode::NOT_FOUND;
+        return nothing;
+    };
+    let mut response = Response::new(Body::from(text));
+    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
 }
 
 fn respond(answer: Answer) -> Response<Body> {
@@ -213,7 +289,7 @@ fn respond(answer: Answer) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     let headers = response.headers_mut();
-    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(CONTENT_TYPE));
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(answer.format.content_type()));
     // RFC 9111 §5.2.2.5: a password is nothing to keep on the way.
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     if let Some(seconds) = answer.retry_after_secs {
@@ -239,6 +315,7 @@ fn log_refused(source: IpAddr, request: Option<&CredentialRequest>, rejection: &
         event = "credential-refused",
         reason = rejection.reason.code(),
         detail = rejection.detail,
+        field = rejection.unread.and_then(FormatError::field),
         %source,
         mac = request.map(|r| tracing::field::display(r.mac)),
         imsi = request.and_then(|r| r.imsi.as_ref()).map(tracing::field::display),

@@ -9,7 +9,7 @@ use std::{
 
 use provisioning::{
     message::{Reason, Refusal, Trigger},
-    xml::{encode_credential, encode_refusal},
+    xml::{encode_credential, encode_refusal, encode_request},
 };
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustls::{ServerConfig, SupportedProtocolVersion, pki_types::PrivateKeyDer, version};
@@ -46,6 +46,8 @@ struct Server {
     address: SocketAddr,
     ca_pem: String,
     requests: Arc<Mutex<Vec<String>>>,
+    /// What it is asked in.
+    format: Format,
 }
 
 impl Server {
@@ -81,7 +83,7 @@ impl Server {
                 let _ = behave(&mut stream, behaviour).await;
             }
         });
-        Self { address, ca_pem: ca.pem(), requests }
+        Self { address, ca_pem: ca.pem(), requests, format: Format::Xml }
     }
 
     fn roots(&self) -> Roots {
@@ -101,7 +103,7 @@ impl Server {
         let addresses: Vec<IpAddr> = addresses.iter().map(|text| text.parse().expect("address")).collect();
         let dns = dns_server(move |query| vec![with_addresses(query, &addresses)]);
         let agent = http::agent(Stub::with_servers("lo", vec![dns]), "lo", Some(roots), limits);
-        post(&agent, url, &request()).unwrap_or_else(|failed| failed)
+        post(&agent, url, self.format, &request()).unwrap_or_else(|failed| failed)
     }
 
     fn simply(&self) -> Event {
@@ -189,11 +191,13 @@ fn request() -> CredentialRequest {
 }
 
 fn response(status: &str, headers: &str, body: &str) -> Behaviour {
+    response_in("application/xml", status, headers, body)
+}
+
+fn response_in(content_type: &str, status: &str, headers: &str, body: &str) -> Behaviour {
     let length = body.len();
-    Behaviour::Answer(
-        format!("HTTP/1.1 {status}\r\nContent-Type: application/xml\r\nContent-Length: {length}\r\n{headers}\r\n{body}")
-            .into_bytes(),
-    )
+    let head = format!("HTTP/1.1 {status}\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n");
+    Behaviour::Answer(format!("{head}{headers}\r\n{body}").into_bytes())
 }
 
 fn granting() -> Behaviour {
@@ -230,6 +234,39 @@ fn a_credential_is_granted() {
             assert!(head.contains(&line), "{head}");
         }
         assert_eq!(body, encode_request(&request()).expect("encodes").as_str());
+    }
+}
+
+#[test]
+fn every_format_is_spoken() {
+    let credential = stored("p").current.expect("credential");
+    for format in Format::ALL {
+        let body = format.encode_credential(&credential).expect("encodes");
+        let mut server = Server::start(response_in(format.content_type(), "200 OK", "", body.as_str()));
+        server.format = format;
+        assert_eq!(server.simply(), Event::Granted(Box::new(credential.clone())));
+        let requests = server.requests.lock().expect("lock");
+        let (head, body) = requests[0].split_once("\r\n\r\n").expect("a body");
+        let head = format!("{}\r\n", head.to_ascii_lowercase());
+        assert!(head.contains(&format!("content-type: {}\r\n", format.request_content_type())), "{head}");
+        assert!(head.contains(&format!("accept: {}\r\n", format.media_type())), "{head}");
+        let action = format.soap_action().map(|action| format!("soapaction: {action}\r\n"));
+        assert_eq!(head.contains("soapaction"), action.is_some());
+        assert!(action.is_none_or(|action| head.contains(&action)), "{head}");
+        assert_eq!(format.decode_request(body.as_bytes()), Ok(request()));
+    }
+}
+
+/// As a portal of before there were formats does.
+#[test]
+fn a_portal_that_answers_in_xml_is_understood() {
+    let refusal = Refusal { reason: Reason::BadRequest, retry_after: None };
+    let body = encode_refusal(&refusal).expect("encodes");
+    for format in Format::ALL {
+        let mut server = Server::start(response("400 Bad Request", "", body.as_str()));
+        server.format = format;
+        let expected = Event::Refused { reason: Reason::BadRequest, retry_after: None };
+        assert_eq!(server.simply(), expected);
     }
 }
 
@@ -371,7 +408,8 @@ fn the_thread_answers_every_command() {
     let route = |dns: &[IpAddr]| Route { interface: "lo".to_owned(), dns: dns.to_vec() };
     let ask = |url: Option<&str>, route: Route| {
         let (sender, mut events) = mpsc::channel(4);
-        let settings = Settings { url: url.map(str::to_owned), ca: ca.clone(), limits: LIMITS };
+        let settings =
+            Settings { url: url.map(str::to_owned), ca: ca.clone(), format: Format::Xml, limits: LIMITS };
         let portal = spawn(settings, sender).expect("a thread");
         portal.send(Command::Fetch { request: request(), route });
         events.blocking_recv().expect("an answer")
@@ -393,7 +431,8 @@ fn a_full_queue_is_answered_at_once() {
     let ca = dir.path().join("ca.pem");
     fs::write(&ca, Server::start(granting()).ca_pem).expect("writes");
     let (sender, mut events) = mpsc::channel(8);
-    let settings = Settings { url: Some(format!("https://{address}")), ca, limits: LIMITS };
+    let settings =
+        Settings { url: Some(format!("https://{address}")), ca, format: Format::Xml, limits: LIMITS };
     let portal = spawn(settings, sender).expect("a thread");
     for _ in 0..QUEUE + 2 {
         let route = Route { interface: "lo".to_owned(), dns: Vec::new() };

@@ -1,24 +1,53 @@
 //! Octets to a small bounded tree of elements; the one place that touches the XML parser.
 //!
-//! `request`, `reply` and `refusal` take their fields out of the tree. Text is cleared from memory when the tree
+//! `request`, `reply` and `refusal` take their fields out of the tree, `soap` the envelope around them. Text is cleared from memory when the tree
 //! goes, because it holds identifiers and passwords.
 
 use quick_xml::{
-    NsReader,
+    NsReader, XmlVersion,
     escape::resolve_xml_entity,
     events::{BytesDecl, BytesRef, BytesStart, Event},
-    name::{Namespace, ResolveResult},
+    name::{Namespace, NamespaceResolver, ResolveResult},
 };
 use zeroize::Zeroizing;
 
-use super::{MAX_BODY, MAX_DEPTH, MAX_ELEMENTS, NAMESPACE, XmlError, text::is_xml_char};
+use super::{MAX_BODY, MAX_DEPTH, MAX_ELEMENTS, NAMESPACE, XmlError, soap::Version, text::is_xml_char};
+
+/// Namespace of an element or attribute, as far as it means anything here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Space {
+    /// [`NAMESPACE`].
+    Ours,
+    /// Envelope of this version.
+    Soap(Version),
+    /// None at all.
+    None,
+    /// Any other.
+    Other,
+}
+
+impl Space {
+    fn of(resolved: &ResolveResult<'_>) -> Self {
+        match resolved {
+            ResolveResult::Bound(Namespace(NAMESPACE)) => Self::Ours,
+            ResolveResult::Bound(Namespace(uri)) => {
+                Version::ALL.into_iter().find(|v| v.namespace() == *uri).map_or(Self::Other, Self::Soap)
+            }
+            ResolveResult::Unbound => Self::None,
+            ResolveResult::Unknown(_) => Self::Other,
+        }
+    }
+}
 
 /// One element.
 pub(super) struct Node {
-    /// Local name; empty for an element of another namespace, which no schema name equals.
+    space: Space,
+    /// Local name.
     name: String,
     /// Has attributes beside namespace declarations.
     attributes: bool,
+    /// Those of SOAP's namespaces: local name and value.
+    soap: Vec<(Version, String, String)>,
     /// All character data directly in it.
     text: Zeroizing<String>,
     children: Vec<Node>,
@@ -26,6 +55,19 @@ pub(super) struct Node {
 
 /// Reads a whole message whose root is `expected`.
 pub(super) fn parse(octets: &[u8], expected: &'static str) -> Result<Node, XmlError> {
+    parse_any(octets, Instructions::PassedOver)?.expect(expected)
+}
+
+/// What becomes of processing instructions.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Instructions {
+    PassedOver,
+    /// SOAP 1.1 §3, SOAP 1.2 part 1 §5.
+    Refused,
+}
+
+/// Reads a whole message, whatever its root is.
+pub(super) fn parse_any(octets: &[u8], instructions: Instructions) -> Result<Node, XmlError> {
     if octets.len() > MAX_BODY {
         return Err(XmlError::TooLarge);
     }
@@ -34,14 +76,10 @@ pub(super) fn parse(octets: &[u8], expected: &'static str) -> Result<Node, XmlEr
     if !text.chars().all(is_xml_char) {
         return Err(XmlError::Malformed);
     }
-    let root = tree(text)?;
-    if root.name != expected {
-        return Err(XmlError::Root { expected });
-    }
-    Ok(root)
+    tree(text, instructions)
 }
 
-fn tree(text: &str) -> Result<Node, XmlError> {
+fn tree(text: &str, instructions: Instructions) -> Result<Node, XmlError> {
     let mut reader = NsReader::from_str(text);
     let config = reader.config_mut();
     config.expand_empty_elements = true;
@@ -52,6 +90,7 @@ fn tree(text: &str) -> Result<Node, XmlError> {
     let mut first = true;
     loop {
         let (namespace, event) = reader.read_resolved_event().map_err(|_| XmlError::Malformed)?;
+        let space = Space::of(&namespace);
         match event {
             Event::Start(start) => {
                 elements += 1;
@@ -64,7 +103,7 @@ fn tree(text: &str) -> Result<Node, XmlError> {
                 if elements > MAX_ELEMENTS {
                     return Err(XmlError::TooMany);
                 }
-                open.push(Node::begin(&namespace, &start)?);
+                open.push(Node::begin(space, &start, reader.resolver())?);
             }
             Event::End(_) => {
                 let node = open.pop().ok_or(XmlError::Malformed)?;
@@ -80,6 +119,7 @@ fn tree(text: &str) -> Result<Node, XmlError> {
                 append(&mut open, resolve(&reference)?.encode_utf8(&mut buffer))?;
             }
             Event::Decl(declaration) if first => check_declaration(&declaration)?,
+            Event::PI(_) if instructions == Instructions::Refused => return Err(XmlError::Instruction),
             Event::Comment(_) | Event::PI(_) => {}
             Event::DocType(_) => return Err(XmlError::Doctype),
             Event::Eof if open.is_empty() => return root.ok_or(XmlError::Malformed),
@@ -129,15 +169,61 @@ fn is_blank(text: &str) -> bool {
 }
 
 impl Node {
-    fn begin(namespace: &ResolveResult<'_>, start: &BytesStart<'_>) -> Result<Self, XmlError> {
-        let ours = *namespace == ResolveResult::Bound(Namespace(NAMESPACE));
-        let name = if ours { start.local_name().into_inner().to_owned() } else { String::new() };
+    fn begin(space: Space, start: &BytesStart<'_>, resolver: &NamespaceResolver) -> Result<Self, XmlError> {
+        let name = start.local_name().into_inner().to_owned();
         let mut attributes = false;
+        let mut soap = Vec::new();
         for attribute in start.attributes() {
             let attribute = attribute.map_err(|_| XmlError::Malformed)?;
             attributes |= attribute.key.as_namespace_binding().is_none();
+            let (namespace, name) = resolver.resolve_attribute(attribute.key);
+            if let Space::Soap(version) = Space::of(&namespace) {
+                let value =
+                    attribute.normalized_value(XmlVersion::Implicit1_0).map_err(|_| XmlError::Malformed)?;
+                soap.push((version, name.into_inner().to_owned(), value.into_owned()));
+            }
         }
-        Ok(Self { name, attributes, text: Zeroizing::new(String::new()), children: Vec::new() })
+        Ok(Self { space, name, attributes, soap, text: Zeroizing::new(String::new()), children: Vec::new() })
+    }
+
+    /// Itself, if it is the element `expected` of our namespace.
+    pub(super) fn expect(self, expected: &'static str) -> Result<Self, XmlError> {
+        if self.is(Space::Ours, expected) { Ok(self) } else { Err(XmlError::Root { expected }) }
+    }
+
+    /// The element `name` of this namespace.
+    pub(super) fn is(&self, space: Space, name: &str) -> bool {
+        self.space == space && self.name == name
+    }
+
+    /// Its namespace.
+    pub(super) fn space(&self) -> Space {
+        self.space
+    }
+
+    /// Its local name.
+    pub(super) fn local_name(&self) -> &str {
+        &self.name
+    }
+
+    /// The attribute `name` of this SOAP version's namespace.
+    pub(super) fn soap_attribute(&self, version: Version, name: &str) -> Option<&str> {
+        self.soap.iter().find(|(v, n, _)| *v == version && n == name).map(|(_, _, value)| value.as_str())
+    }
+
+    /// All children, of whatever namespace; none if text stands between them.
+    pub(super) fn elements(&self) -> Option<&[Node]> {
+        is_blank(&self.text).then_some(&self.children)
+    }
+
+    /// As [`Node::elements`], taken out of it.
+    pub(super) fn into_elements(self) -> Option<Vec<Node>> {
+        is_blank(&self.text).then_some(self.children)
+    }
+
+    /// All character data directly in it.
+    pub(super) fn text(&self) -> &str {
+        &self.text
     }
 
     /// Character data of an element that has no children; white space counts.
@@ -161,7 +247,7 @@ impl Node {
 
     /// Lenient reading: all children called `element`, in order.
     pub(super) fn all(&self, element: &'static str) -> impl Iterator<Item = &Node> {
-        self.children.iter().filter(move |child| child.name == element)
+        self.children.iter().filter(move |child| child.is(Space::Ours, element))
     }
 
     /// Strict reading: children one after the other, nothing between them, nothing left over.
@@ -183,7 +269,7 @@ impl<'a> InOrder<'a> {
     /// The next child's text, if it is called `element`.
     pub(super) fn optional(&mut self, element: &'static str) -> Result<Option<&'a str>, XmlError> {
         match self.rest.split_first() {
-            Some((node, rest)) if node.name == element => {
+            Some((node, rest)) if node.is(Space::Ours, element) => {
                 self.rest = rest;
                 if node.attributes {
                     return Err(XmlError::Unexpected { within: element });
@@ -196,7 +282,7 @@ impl<'a> InOrder<'a> {
 
     /// The next child's text; it must be called `element`.
     pub(super) fn required(&mut self, element: &'static str) -> Result<&'a str, XmlError> {
-        let later = self.rest.iter().any(|node| node.name == element);
+        let later = self.rest.iter().any(|node| node.is(Space::Ours, element));
         match self.optional(element)? {
             Some(text) => Ok(text),
             None if later => Err(XmlError::Unexpected { within: self.within }),

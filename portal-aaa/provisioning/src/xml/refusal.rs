@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::{
     XmlError,
     names::Named,
-    read::parse,
+    read::{Node, Space, parse},
     text::number,
     write::{Document, Writer},
 };
@@ -27,7 +27,14 @@ pub fn encode_refusal(refusal: &Refusal) -> Result<Document, XmlError> {
 
 /// Reads a refusal. A reason that this version does not know is [`XmlError::Value`]: go by the HTTP status then.
 pub fn decode_refusal(octets: &[u8]) -> Result<Refusal, XmlError> {
-    let root = parse(octets, ROOT)?;
+    read_refusal(&parse(octets, ROOT)?)
+}
+
+/// The same, of an element that stands in something else.
+pub(super) fn read_refusal(root: &Node) -> Result<Refusal, XmlError> {
+    if !root.is(Space::Ours, ROOT) {
+        return Err(XmlError::Root { expected: ROOT });
+    }
     let reason = root.required("reason")?.leaf("reason")?;
     let retry_after = match root.optional("retry-after")? {
         Some(node) => Some(number::<u32>("retry-after", node.leaf("retry-after")?)?),

@@ -43,7 +43,12 @@ pub fn encode_credential(credential: &Credential) -> Result<Document, XmlError> 
 
 /// Reads what the portal gives.
 pub fn decode_credential(octets: &[u8]) -> Result<Credential, XmlError> {
-    let root = parse(octets, ROOT)?;
+    read_credential(parse(octets, ROOT)?)
+}
+
+/// The same, of an element that stands in something else.
+pub(super) fn read_credential(root: Node) -> Result<Credential, XmlError> {
+    let root = root.expect(ROOT)?;
     let expires_at = match root.optional("expires")? {
         Some(node) => Some(time("expires", node.leaf("expires")?)?),
         None => None,

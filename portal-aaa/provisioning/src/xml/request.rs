@@ -6,7 +6,7 @@
 use super::{
     XmlError,
     names::Named,
-    read::parse,
+    read::{Node, parse},
     text::{ascii, mac, station},
     write::{Document, Writer},
 };
@@ -36,7 +36,12 @@ pub fn encode_request(request: &CredentialRequest) -> Result<Document, XmlError>
 
 /// Reads what a device asks.
 pub fn decode_request(octets: &[u8]) -> Result<CredentialRequest, XmlError> {
-    let root = parse(octets, ROOT)?;
+    read_request(parse(octets, ROOT)?)
+}
+
+/// The same, of an element that stands in something else.
+pub(super) fn read_request(root: Node) -> Result<CredentialRequest, XmlError> {
+    let root = root.expect(ROOT)?;
     let mut fields = root.in_order(ROOT)?;
     let imsi = fields.optional("imsi")?;
     let imei = fields.optional("imei")?;

@@ -59,7 +59,7 @@ pub(super) fn boolean(element: &'static str, text: &str) -> Result<bool, XmlErro
 }
 
 /// The address of one station: `aa:bb:cc:dd:ee:ff`, not a group address (IEEE 802, bit 0x01 of the first octet).
-pub(super) fn mac(element: &'static str, text: &str) -> Result<Mac, XmlError> {
+pub(crate) fn mac(element: &'static str, text: &str) -> Result<Mac, XmlError> {
     let mac: Mac = text.parse().map_err(|_| XmlError::Value { element })?;
     if text.eq_ignore_ascii_case(&station(element, mac)?) {
         Ok(mac)
@@ -69,19 +69,19 @@ pub(super) fn mac(element: &'static str, text: &str) -> Result<Mac, XmlError> {
 }
 
 /// How [`mac`] reads it.
-pub(super) fn station(element: &'static str, mac: Mac) -> Result<String, XmlError> {
+pub(crate) fn station(element: &'static str, mac: Mac) -> Result<String, XmlError> {
     let [first, ..] = mac.0;
     if first & 0x01 == 0 { Ok(mac.to_string()) } else { Err(XmlError::Value { element }) }
 }
 
 /// Seconds since 1970 out of RFC 3339 text.
-pub(super) fn time(element: &'static str, text: &str) -> Result<u64, XmlError> {
+pub(crate) fn time(element: &'static str, text: &str) -> Result<u64, XmlError> {
     let time: Timestamp = text.parse().map_err(|_| XmlError::Value { element })?;
     u64::try_from(time.as_second()).map_err(|_| XmlError::Value { element })
 }
 
 /// RFC 3339 in UTC, to the end of the year 9999.
-pub(super) fn rfc3339(element: &'static str, seconds: u64) -> Result<String, XmlError> {
+pub(crate) fn rfc3339(element: &'static str, seconds: u64) -> Result<String, XmlError> {
     let time = i64::try_from(seconds).ok().and_then(|s| Timestamp::from_second(s).ok());
     time.map(|t| t.to_string()).ok_or(XmlError::Value { element })
 }

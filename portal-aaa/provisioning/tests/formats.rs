@@ -1,0 +1,261 @@
+//! Every format: what is written is read back the same, is what the vectors say, and what is spoilt is refused.
+#![allow(clippy::expect_used, clippy::indexing_slicing, clippy::panic, reason = "a test may assume")]
+
+mod common;
+
+use std::{fs, path::Path, time::Duration};
+
+use common::{credential, refusal, request};
+use proptest::{prelude::*, sample::select};
+use provisioning::{
+    document::Document,
+    format::{Format, FormatError},
+    message::{
+        AfterMove, Credential, CredentialRequest, EapSettings, InnerMethod, MacMode, Network, OuterMethod,
+        Policy, Reason, Refusal, Sequence, Trigger,
+    },
+    secret::Password,
+    xml::{
+        MAX_BODY,
+        soap::{Fault, SoapError},
+    },
+};
+
+fn format() -> impl Strategy<Value = Format> {
+    select(Format::ALL.to_vec())
+}
+
+fn text(document: Result<Document, FormatError>) -> String {
+    document.expect("writable").as_str().to_owned()
+}
+
+proptest! {
+    #[test]
+    fn requests_round_trip(format in format(), request in request()) {
+        let written = text(format.encode_request(&request));
+        let read = format.decode_request(written.as_bytes());
+        // Equality of two IMEIs does not ask for all of their digits.
+        let digits = |r: &CredentialRequest| r.imei.as_ref().map(|i| i.expose().to_owned());
+        prop_assert_eq!(read.as_ref().ok().and_then(digits), digits(&request));
+        prop_assert_eq!(read, Ok(request));
+    }
+
+    #[test]
+    fn credentials_round_trip(format in format(), credential in credential()) {
+        let written = text(format.encode_credential(&credential));
+        prop_assert_eq!(format.decode_credential(written.as_bytes()), Ok(credential));
+    }
+
+    #[test]
+    fn refusals_round_trip(format in format(), refusal in refusal()) {
+        let written = text(format.encode_refusal(&refusal));
+        prop_assert_eq!(format.decode_refusal(written.as_bytes()), Ok(refusal));
+    }
+
+    #[test]
+    fn one_format_is_not_taken_for_another(
+        written in format(), read in format(), request in request(), credential in credential(), refusal in refusal(),
+    ) {
+        prop_assume!(written != read);
+        let (a, b, c) = (
+            text(written.encode_request(&request)),
+            text(written.encode_credential(&credential)),
+            text(written.encode_refusal(&refusal)),
+        );
+        prop_assert!(read.decode_request(a.as_bytes()).is_err());
+        prop_assert!(read.decode_credential(b.as_bytes()).is_err());
+        prop_assert!(read.decode_refusal(c.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn one_message_is_not_taken_for_another(format in format(), credential in credential(), refusal in refusal()) {
+        let (credential, refusal) = (text(format.encode_credential(&credential)), text(format.encode_refusal(&refusal)));
+        prop_assert!(format.decode_refusal(credential.as_bytes()).is_err_and(|e| !e.is_unknown_reason()));
+        prop_assert!(format.decode_credential(refusal.as_bytes()).is_err());
+        prop_assert!(format.decode_request(credential.as_bytes()).is_err());
+    }
+
+    #[test]
+    fn truncated_messages_are_refused(
+        format in format(), request in request(), credential in credential(), refusal in refusal(),
+        at in any::<prop::sample::Index>(),
+    ) {
+        // The last octet is a line feed; all before it is needed.
+        let cut = |whole: String| whole.as_bytes()[..at.index(whole.len() - 1)].to_vec();
+        prop_assert!(format.decode_request(&cut(text(format.encode_request(&request)))).is_err());
+        prop_assert!(format.decode_credential(&cut(text(format.encode_credential(&credential)))).is_err());
+        prop_assert!(format.decode_refusal(&cut(text(format.encode_refusal(&refusal)))).is_err());
+    }
+
+    #[test]
+    fn spoilt_messages_do_not_panic(
+        format in format(), credential in credential(), request in request(), at in any::<prop::sample::Index>(),
+        octet in any::<u8>(),
+    ) {
+        let spoil = |whole: String| {
+            let mut octets = whole.into_bytes();
+            let at = at.index(octets.len());
+            octets[at] = octet;
+            octets
+        };
+        let _ = format.decode_credential(&spoil(text(format.encode_credential(&credential))));
+        let _ = format.decode_request(&spoil(text(format.encode_request(&request))));
+    }
+
+    #[test]
+    fn arbitrary_octets_do_not_panic(format in format(), octets in proptest::collection::vec(any::<u8>(), 0..4096)) {
+        prop_assert!(format.decode_request(&octets).is_err());
+        prop_assert!(format.decode_credential(&octets).is_err());
+        prop_assert!(format.decode_refusal(&octets).is_err());
+    }
+
+    /// Names of fields and codes come out, content never.
+    #[test]
+    fn errors_do_not_repeat_what_was_refused(format in format(), request in request(), field in select(vec!["mac", "trigger"])) {
+        let good = text(format.encode_request(&request));
+        let value = if field == "mac" { request.mac.to_string() } else {
+            good.split(field).nth(1).expect("there").trim_matches(|c: char| !c.is_ascii_alphabetic())
+                .chars().take_while(|c| c.is_ascii_lowercase() || *c == '-').collect()
+        };
+        let error = format.decode_request(good.replace(&value, "hunter2").as_bytes()).expect_err("refused");
+        prop_assert_eq!((error.code(), error.field()), ("bad-value", Some(field)));
+        let said = format!("{error} {error:?}");
+        prop_assert!(!said.contains("hunter2"));
+    }
+}
+
+#[test]
+fn oversized_messages_are_refused_whatever_they_hold() {
+    for format in Format::ALL {
+        for octet in *b"<{[ \"" {
+            let octets = vec![octet; MAX_BODY + 1];
+            assert_eq!(format.decode_request(&octets).err().map(FormatError::code), Some("too-large"));
+            assert_eq!(format.decode_credential(&octets).err().map(FormatError::code), Some("too-large"));
+            assert_eq!(format.decode_refusal(&octets).err().map(FormatError::code), Some("too-large"));
+        }
+    }
+}
+
+/// What the vectors say.
+fn the_request() -> CredentialRequest {
+    CredentialRequest {
+        imsi: Some("001010123456789".parse().expect("an IMSI")),
+        imei: Some("490154203237518".parse().expect("an IMEI")),
+        mac: "02:00:00:00:00:07".parse().expect("an address"),
+        trigger: Trigger::Attach,
+        agent: "wifi-offload/0.1.0".to_owned(),
+    }
+}
+
+fn the_credential() -> Credential {
+    Credential {
+        username: "opaque-token@operator.example".to_owned(),
+        password: Password::new("correct horse <&> battery".to_owned()),
+        eap: EapSettings {
+            outer: OuterMethod::Peap,
+            inner: InnerMethod::Mschapv2,
+            anonymous_identity: "anonymous@operator.example".to_owned(),
+            server_name: "aaa.operator.example".to_owned(),
+            ca_pem: "-----BEGIN CERTIFICATE-----\nMA==\n-----END CERTIFICATE-----\n".to_owned(),
+        },
+        mac_mode: MacMode::Permanent,
+        issued_at: 1_795_464_000,
+        expires_at: Some(1_795_550_400),
+        one_time: false,
+        policy: Policy {
+            version: 1,
+            networks: vec![Network { ssid: "Operator".to_owned(), priority: 1 }],
+            enter_dbm: -67,
+            leave_dbm: -77,
+            dwell_secs: 3,
+            penalty_secs: 30,
+            probe_url: "http://10.99.0.1/generate_204".to_owned(),
+            cellular_after_move: AfterMove::Down,
+            drain_secs: 30,
+            renew_after_return: false,
+            renew_every_secs: 0,
+            sequence: Sequence::default(),
+            renew_before_move: false,
+            one_time_reserve: 0,
+            offline_grace_secs: 0,
+        },
+    }
+}
+
+fn the_refusal() -> Refusal {
+    Refusal { reason: Reason::NoSession, retry_after: Some(Duration::from_secs(5)) }
+}
+
+fn vector(format: Format, name: &str) -> String {
+    let extension = if format == Format::Json { "json" } else { "xml" };
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors").join(format.name());
+    let file = folder.join(format!("{name}.{extension}"));
+    fs::read_to_string(&file).unwrap_or_else(|error| panic!("{}: {error}", file.display()))
+}
+
+#[test]
+fn messages_are_written_and_read_as_the_vectors_say() {
+    for format in Format::ALL {
+        let (request, credential, refusal) =
+            (vector(format, "request"), vector(format, "credential"), vector(format, "refusal"));
+        assert_eq!(text(format.encode_request(&the_request())), request);
+        assert_eq!(text(format.encode_credential(&the_credential())), credential);
+        assert_eq!(text(format.encode_refusal(&the_refusal())), refusal);
+        assert_eq!(format.decode_request(request.as_bytes()), Ok(the_request()));
+        assert_eq!(format.decode_credential(credential.as_bytes()), Ok(the_credential()));
+        assert_eq!(format.decode_refusal(refusal.as_bytes()), Ok(the_refusal()));
+    }
+}
+
+#[test]
+fn faults_about_the_envelope_are_written_as_the_vectors_say() {
+    let refusal = Refusal { reason: Reason::BadRequest, retry_after: None };
+    for (format, error, name, fault) in [
+        (Format::Soap11, SoapError::NotUnderstood, "must-understand", Fault::MustUnderstand),
+        (Format::Soap12, SoapError::Version, "version-mismatch", Fault::VersionMismatch),
+    ] {
+        let (status, written) = format.encode_unread(&refusal, error.into()).expect("writable");
+        assert_eq!((status, written.as_str()), (500, vector(format, name).as_str()));
+        let read = format.decode_refusal(written.as_bytes());
+        assert_eq!(read, Err(SoapError::Fault { fault: Some(fault) }.into()));
+    }
+    // An error of one format can be told in another, that of the reply.
+    for format in [Format::Xml, Format::Json] {
+        let (status, written) = format.encode_unread(&refusal, SoapError::Version.into()).expect("writable");
+        assert_eq!((status, format.decode_refusal(written.as_bytes())), (400, Ok(refusal.clone())));
+    }
+}
+
+/// `tests/vectors/refused/*.txt`: blocks that begin with a line `--- FORMAT MESSAGE CODE FIELD`, `-` for no field.
+#[test]
+fn malformed_messages_are_refused_with_code_and_field() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/vectors/refused");
+    let mut blocks = 0;
+    for file in fs::read_dir(folder).expect("the vectors") {
+        let path = file.expect("a file").path();
+        let whole = fs::read_to_string(&path).expect("text");
+        for block in whole.split("\n--- ").skip(1) {
+            let (head, body) = block.split_once('\n').expect("a body");
+            let [format, message, code, field] = head.split(' ').collect::<Vec<_>>()[..] else {
+                panic!("{}: {head}", path.display())
+            };
+            let format = Format::ALL.into_iter().find(|f| f.name() == format).expect("a format");
+            let error = match message {
+                "request" => format.decode_request(body.as_bytes()).expect_err(block),
+                "credential" => format.decode_credential(body.as_bytes()).expect_err(block),
+                "refusal" => format.decode_refusal(body.as_bytes()).expect_err(block),
+                other => panic!("no such message: {other}"),
+            };
+            assert_eq!((error.code(), error.field().unwrap_or("-")), (code, field), "{block}");
+            blocks += 1;
+        }
+    }
+    assert!(blocks >= 30, "{blocks}");
+}
+
+#[test]
+fn the_json_example_of_the_readme_is_the_vector() {
+    let readme = include_str!("../README.md");
+    let example = readme.split("```json\n").nth(1).and_then(|rest| rest.split("```").next());
+    assert_eq!(example, Some(vector(Format::Json, "request").as_str()));
+}
