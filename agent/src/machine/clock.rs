@@ -68,7 +68,7 @@ impl Clock {
     }
 
     /// What the system's clock is to be set to, when it is too far off.
-    pub(super) fn to_set(&mut self, system: Now) -> Option<u64> {
+    pub(super) fn correction(&mut self, system: Now) -> Option<u64> {
         let unix = self.unix(system);
         let off = system.unix < FLOOR || unix.abs_diff(system.unix) > DAY;
         let tried = self.set.is_some_and(|(at, to)| {
@@ -107,22 +107,22 @@ mod tests {
     fn a_clock_of_1970_counts_from_the_build() {
         let mut clock = Clock::new(at(5, 5));
         assert_eq!(clock.unix(at(15, 15)), FLOOR + 10);
-        assert_eq!(clock.to_set(at(15, 15)), Some(FLOOR + 10));
-        assert_eq!(clock.to_set(at(16, 16)), None, "asked again although nothing new is known");
+        assert_eq!(clock.correction(at(15, 15)), Some(FLOOR + 10));
+        assert_eq!(clock.correction(at(16, 16)), None, "asked again although nothing new is known");
         clock.network_told(at(20, 20), FLOOR + 90 * DAY);
-        assert_eq!(clock.to_set(at(20, 20)), Some(FLOOR + 90 * DAY), "the network knows better");
+        assert_eq!(clock.correction(at(20, 20)), Some(FLOOR + 90 * DAY), "the network knows better");
     }
 
     #[test]
     fn the_network_mends_a_clock_of_2040_and_leaves_a_good_one() {
         let (good, bad) = (FLOOR + 40 * DAY, FLOOR + 5000 * DAY);
         let mut clock = Clock::new(at(0, bad));
-        assert_eq!(clock.to_set(at(0, bad)), None, "nobody has said otherwise");
+        assert_eq!(clock.correction(at(0, bad)), None, "nobody has said otherwise");
         clock.network_told(at(1, bad), good);
-        assert_eq!((clock.unix(at(1, bad)), clock.to_set(at(1, bad))), (good, Some(good)));
+        assert_eq!((clock.unix(at(1, bad)), clock.correction(at(1, bad))), (good, Some(good)));
         let mut clock = Clock::new(at(0, good));
         clock.network_told(at(1, good), good + 3600);
-        assert_eq!((clock.unix(at(2, good + 2)), clock.to_set(at(2, good + 2))), (good + 2, None));
+        assert_eq!((clock.unix(at(2, good + 2)), clock.correction(at(2, good + 2))), (good + 2, None));
     }
 
     #[test]

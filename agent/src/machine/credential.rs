@@ -43,7 +43,7 @@ impl Keeper {
     }
 
     /// What must be on disk before anything else is done with it; once for each change.
-    pub(super) fn to_save(&mut self) -> Option<Stored> {
+    pub(super) fn unsaved(&mut self) -> Option<Stored> {
         std::mem::take(&mut self.dirty).then(|| self.stored.clone())
     }
 

@@ -142,11 +142,11 @@ impl Machine {
                 break;
             }
         }
-        if let Some(unix) = self.clock.to_set(now) {
+        if let Some(unix) = self.clock.correction(now) {
             self.act(Action::SetClock(unix));
         }
         let mut actions = std::mem::take(&mut self.actions);
-        if let Some(stored) = self.credential.to_save() {
+        if let Some(stored) = self.credential.unsaved() {
             // Before everything that relies on it: a kill between two actions finds it on disk.
             actions.insert(0, Action::Save(Box::new(stored)));
         }
