@@ -4,11 +4,11 @@ use std::{path::PathBuf, time::Duration};
 
 use super::{
     fragment::Fragment,
-    values::{Ip, WlanOwner},
+    values::{CellularOwner, Ip, WlanOwner},
 };
 use crate::{
     manager::owner::Choice,
-    modem::{dbus, family::Family, which::Which},
+    modem::{self, dbus, family::Family, which::Which},
     provision::{http::Limits, https},
 };
 
@@ -76,6 +76,8 @@ pub struct Cellular {
     pub ip: Family,
     /// File with the SIM's PIN.
     pub pin_file: Option<PathBuf>,
+    /// Which program may own the data connection.
+    pub owner: modem::Owner,
 }
 
 impl Default for Cellular {
@@ -86,6 +88,7 @@ impl Default for Cellular {
             modem: Which::Any,
             ip: Family::Ipv4v6,
             pin_file: None,
+            owner: modem::Owner::Auto,
         }
     }
 }
@@ -98,6 +101,7 @@ impl Cellular {
             which: self.modem.clone(),
             family: self.ip,
             pin_file: self.pin_file.clone(),
+            owner: self.owner,
         }
     }
 }
@@ -195,6 +199,7 @@ impl From<Fragment> for Settings {
                 modem: cellular.modem.map_or(default.cellular.modem, |name| name.0),
                 ip: cellular.ip.map_or(default.cellular.ip, Family::from),
                 pin_file: cellular.pin_file.map(|path| path.0),
+                owner: cellular.owner.map_or(default.cellular.owner, modem::Owner::from),
             },
             wlan: Wlan {
                 interface: wlan.interface.map(|name| name.0),
@@ -234,6 +239,16 @@ impl From<Ip> for Family {
             Ip::Ipv4 => Self::Ipv4,
             Ip::Ipv6 => Self::Ipv6,
             Ip::Ipv4v6 => Self::Ipv4v6,
+        }
+    }
+}
+
+impl From<CellularOwner> for modem::Owner {
+    fn from(given: CellularOwner) -> Self {
+        match given {
+            CellularOwner::Auto => Self::Auto,
+            CellularOwner::ModemManager => Self::ModemManager,
+            CellularOwner::NetworkManager => Self::NetworkManager,
         }
     }
 }
