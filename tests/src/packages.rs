@@ -42,6 +42,7 @@ pub(crate) const VIRTUAL_LAPTOP: &[Package] = &[
 pub(crate) const MODEM: &[Package] = &[
     needed("modemmanager", "the real modem manager"),
     needed("polkitd", "ModemManager asks it"),
+    needed("network-manager", "owns the modem in one case"),
     needed("dbus-daemon", "a bus of its own for the suite"),
     needed("dbus-system-bus-common", "its Debian configuration"),
     needed("dnsmasq-base", "DNS in the operator's core"),
@@ -56,6 +57,7 @@ pub(crate) const UNIT: &[Package] = &[
     needed("openssl", "looks at the certificates that `portal-aaa init` makes"),
     needed("wpasupplicant", "the supplicant that the agent's control socket is tested with"),
     needed("hostapd", "the authenticator at the other end of its wire"),
+    needed("network-manager", "the other owner of a WLAN interface, on the same wire"),
     needed("dnsmasq-base", "DHCP and DNS that the agent is tested with"),
     needed("iproute2", "network namespaces and links"),
     needed("dbus-daemon", "a bus for the agent's service and for ModemManager"),

@@ -3,7 +3,9 @@
 use provisioning::format::Format;
 use serde::Deserialize;
 
-use super::values::{Absolute, Apn, Filter, Interface, Ip, ModemName, Seconds, Url, WlanOwner};
+use super::values::{
+    Absolute, Apn, CellularOwner, Filter, Interface, Ip, ModemName, Seconds, Url, WlanOwner,
+};
 
 /// A table whose keys are optional, and how a later one is laid over it.
 macro_rules! table {
@@ -39,7 +41,15 @@ table! {
         connect_limit_secs: Seconds<1, 120>,
         total_limit_secs: Seconds<1, 300>,
     }
-    Cellular { apn: Apn, allow_roaming: bool, provision_while_roaming: bool, modem: ModemName, ip: Ip, pin_file: Absolute }
+    Cellular {
+        apn: Apn,
+        allow_roaming: bool,
+        provision_while_roaming: bool,
+        modem: ModemName,
+        ip: Ip,
+        pin_file: Absolute,
+        owner: CellularOwner,
+    }
     Wlan { interface: Interface, owner: WlanOwner }
     Supplicant { control_dir: Absolute }
     State { dir: Absolute, run_dir: Absolute }

@@ -6,11 +6,11 @@ use provisioning::format::Format;
 
 use super::{
     fragment::Fragment,
-    values::{Ip, WlanOwner},
+    values::{CellularOwner, Ip, WlanOwner},
 };
 use crate::{
     manager::owner::Choice,
-    modem::{dbus, family::Family, which::Which},
+    modem::{self, dbus, family::Family, which::Which},
     provision::{http::Limits, https},
 };
 
@@ -83,6 +83,8 @@ pub struct Cellular {
     pub ip: Family,
     /// File with the SIM's PIN.
     pub pin_file: Option<PathBuf>,
+    /// Which program may own the data connection.
+    pub owner: modem::Owner,
 }
 
 impl Default for Cellular {
@@ -94,6 +96,7 @@ impl Default for Cellular {
             modem: Which::Any,
             ip: Family::Ipv4v6,
             pin_file: None,
+            owner: modem::Owner::Auto,
         }
     }
 }
@@ -106,6 +109,7 @@ impl Cellular {
             which: self.modem.clone(),
             family: self.ip,
             pin_file: self.pin_file.clone(),
+            owner: self.owner,
         }
     }
 }
@@ -207,6 +211,7 @@ impl From<Fragment> for Settings {
                 modem: cellular.modem.map_or(default.cellular.modem, |name| name.0),
                 ip: cellular.ip.map_or(default.cellular.ip, Family::from),
                 pin_file: cellular.pin_file.map(|path| path.0),
+                owner: cellular.owner.map_or(default.cellular.owner, modem::Owner::from),
             },
             wlan: Wlan {
                 interface: wlan.interface.map(|name| name.0),
@@ -246,6 +251,16 @@ impl From<Ip> for Family {
             Ip::Ipv4 => Self::Ipv4,
             Ip::Ipv6 => Self::Ipv6,
             Ip::Ipv4v6 => Self::Ipv4v6,
+        }
+    }
+}
+
+impl From<CellularOwner> for modem::Owner {
+    fn from(given: CellularOwner) -> Self {
+        match given {
+            CellularOwner::Auto => Self::Auto,
+            CellularOwner::ModemManager => Self::ModemManager,
+            CellularOwner::NetworkManager => Self::NetworkManager,
         }
     }
 }

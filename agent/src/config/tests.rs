@@ -7,7 +7,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::{
     manager::owner::Choice,
-    modem::{family::Family, which::Which},
+    modem::{self, family::Family, which::Which},
 };
 
 /// What gets installed.
@@ -115,7 +115,7 @@ fn mistakes_are_shown_at_their_place() {
 #[test]
 fn all_of_it_is_taken_over() {
     let text = "[portal]\nurl='https://p.test'\nca='/a'\nformat='soap12'\nconnect-limit-secs=1\ntotal-limit-secs=2\n[cellular]\napn='x'\n\
-                allow-roaming=false\nprovision-while-roaming=false\nmodem='1234'\nip='ipv6'\npin-file='/e'\n[wlan]\ninterface='w'\nowner='networkmanager'\n[supplicant]\ncontrol-dir='/b'\n[state]\ndir='/c'\n\
+                allow-roaming=false\nprovision-while-roaming=false\nmodem='1234'\nip='ipv6'\npin-file='/e'\nowner='modemmanager'\n[wlan]\ninterface='w'\nowner='networkmanager'\n[supplicant]\ncontrol-dir='/b'\n[state]\ndir='/c'\n\
                 run-dir='/d'\n[offload]\njoin-limit-secs=5\nverify-limit-secs=6\nprobe-every-secs=7\n\
                 return-drain-secs=8\n[log]\nfilter='debug'\n";
     let expected = Settings {
@@ -133,6 +133,7 @@ fn all_of_it_is_taken_over() {
             modem: Which::Named("1234".to_owned()),
             ip: Family::Ipv6,
             pin_file: Some("/e".into()),
+            owner: modem::Owner::ModemManager,
         },
         wlan: Wlan { interface: Some("w".to_owned()), owner: Choice::NetworkManager },
         supplicant: Supplicant { control_dir: "/b".into() },

@@ -110,6 +110,15 @@ pub(super) enum WlanOwner {
     NetworkManager,
 }
 
+/// Which program may own the modem's data connection.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum CellularOwner {
+    Auto,
+    ModemManager,
+    NetworkManager,
+}
+
 /// Address families of the bearer.
 #[derive(Debug, Clone, Copy, Deserialize)]
 #[serde(rename_all = "kebab-case")]

@@ -98,7 +98,7 @@ fn map(body: HashMap<String, OwnedVariant>) -> Properties {
 }
 
 /// Wakes `changed` whenever the owner of an interface may be another, until the returned set is dropped.
-pub(super) async fn ownership(bus: &Connection, changed: &Arc<Notify>) -> zbus::Result<JoinSet<()>> {
+pub(crate) async fn ownership(bus: &Connection, changed: &Arc<Notify>) -> zbus::Result<JoinSet<()>> {
     let signal = || MatchRule::builder().msg_type(Type::Signal);
     let daemon = "org.freedesktop.DBus";
     let rules = [

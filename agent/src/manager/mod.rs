@@ -10,6 +10,7 @@
 //! | `listen` | signals of NetworkManager and of its wpa_supplicant, as notices |
 //! | `tracker` | what the notices mean for a join: pure |
 //! | `read` | access point and lease |
+//! | `wwan` | the modem: whether NetworkManager has it, connect and disconnect through it |
 //! | `proxies` | the D-Bus interfaces, cut down to the calls that are made |
 //!
 //! NetworkManager is asked and never fought: our profile does not connect by itself, takes no default route and no
@@ -21,7 +22,7 @@
 //! NetworkManager 1.42, which has no property for it: a portal that wants it uses EAP-TTLS.
 
 mod facts;
-mod listen;
+pub(crate) mod listen;
 pub mod owner;
 mod profile;
 mod proxies;
@@ -31,6 +32,7 @@ mod station;
 #[cfg(test)]
 mod tests;
 mod tracker;
+pub(crate) mod wwan;
 
 /// NetworkManager's name on the bus.
 const NAME: &str = "org.freedesktop.NetworkManager";

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// `NM_SETTINGS_ADD_CONNECTION2_FLAG_IN_MEMORY` and `…_BLOCK_AUTOCONNECT`.
-const ADD_FLAGS: u32 = 0x2 | 0x20;
+pub(super) const ADD_FLAGS: u32 = 0x2 | 0x20;
 /// `NM_DEVICE_TYPE_WIFI`.
 const WIFI: u32 = 2;
 /// Signals that may wait.

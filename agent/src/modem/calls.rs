@@ -13,6 +13,7 @@ use super::{
     proxies::{SimProxy, SimpleProxy},
     read::Chosen,
 };
+use crate::manager::wwan;
 
 /// ModemManager itself gives up after 180 s; this is longer, so that its reason is the one that is told.
 const LIMIT: Duration = Duration::from_secs(190);
@@ -24,6 +25,13 @@ pub(super) async fn connect(
     allow_roaming: bool,
     mut family: Family,
 ) -> Result<Family, ConnectFailure> {
+    if let Some(device) = &modem.managed {
+        // What the bearer carries is the profile's to say.
+        let connected = timeout(LIMIT, wwan::connect(bus, device, apn, allow_roaming)).await;
+        return connected
+            .unwrap_or_else(|_| Err(of(TIMEOUT, "NetworkManager did not answer")))
+            .map(|()| family);
+    }
     loop {
         let failed = match limited(simple_connect(bus, modem, apn, allow_roaming, family)).await {
             Ok(()) => return Ok(family),
@@ -37,6 +45,10 @@ pub(super) async fn connect(
 
 /// Disconnects every bearer.
 pub(super) async fn disconnect(bus: &Connection, modem: &Chosen) -> Result<(), ConnectFailure> {
+    if let Some(device) = &modem.managed {
+        let disconnected = timeout(LIMIT, wwan::disconnect(bus, device)).await;
+        return disconnected.unwrap_or_else(|_| Err(of(TIMEOUT, "NetworkManager did not answer")));
+    }
     limited(async { simple(bus, modem).await?.disconnect(&ObjectPath::from_static_str_unchecked("/")).await })
         .await
 }

@@ -13,7 +13,7 @@ use tokio::{
 use zbus::{Connection, connection};
 
 use super::{
-    Command, ConnectFailure, Event, Modem, Presence, Registration, Snapshot, calls,
+    Command, ConnectFailure, Event, Modem, Owner, Presence, Registration, Snapshot, calls,
     failure::{GONE, NO_MODEM, REFUSED, of},
     family::Family,
     pin::pin,
@@ -23,6 +23,7 @@ use super::{
     time::{Told, since_boot},
     which::Which,
 };
+use crate::manager::listen::ownership;
 
 /// Signals come in bursts; this long after the first one they are answered together.
 const COALESCE: Duration = Duration::from_millis(50);
@@ -48,6 +49,8 @@ pub struct Settings {
     pub which: Which,
     /// What the bearer is asked to carry.
     pub family: Family,
+    /// Who may own the data connection.
+    pub owner: Owner,
     /// File with the SIM's PIN.
     pub pin_file: Option<PathBuf>,
 }
@@ -178,12 +181,16 @@ impl Task {
             Ok(tasks) => tasks,
             Err(error) => return Ok(Err(error)),
         };
+        let _owners = match ownership(bus, &changed).await {
+            Ok(tasks) => tasks,
+            Err(error) => return Ok(Err(error)),
+        };
         let mut chosen = None;
         let mut call: Option<Call> = None;
         let mut kind = Kind::Disconnect;
         let mut anyway = false;
         loop {
-            let modem = look(bus, &mut chosen, &self.settings.which).await;
+            let modem = look(bus, &mut chosen, &self.settings).await;
             self.learn_time(bus, chosen.as_ref(), &modem).await;
             self.tell(modem, anyway).await?;
             anyway = false;
@@ -238,6 +245,13 @@ impl Task {
             Command::Unlock => None,
             command if presence == Presence::Locked => {
                 self.refuse(&command, of(NO_MODEM, "there is no usable modem")).await?;
+                None
+            }
+            Command::Connect { .. }
+                if self.settings.owner == Owner::NetworkManager && modem.managed.is_none() =>
+            {
+                let failure = of(NO_MODEM, "NetworkManager does not manage the modem");
+                self.fail(Kind::Connect, failure).await?;
                 None
             }
             Command::Connect { apn, allow_roaming } if !connected => {
@@ -363,8 +377,8 @@ async fn connect(address: Option<&str>) -> zbus::Result<Connection> {
 }
 
 /// Reads everything; what cannot be read is not there. The choice outlives a failed look.
-async fn look(bus: &Connection, chosen: &mut Option<Chosen>, which: &Which) -> Snapshot {
-    match timeout(READ_LIMIT, read::read(bus, chosen.as_ref(), which)).await {
+async fn look(bus: &Connection, chosen: &mut Option<Chosen>, settings: &Settings) -> Snapshot {
+    match timeout(READ_LIMIT, read::read(bus, chosen.as_ref(), &settings.which, settings.owner)).await {
         Ok(Ok((now, modem))) => {
             *chosen = now;
             return modem;

@@ -19,7 +19,7 @@ const MAX_TEXT: usize = 200;
 const IDENTIFIER: usize = 5;
 
 /// From an error of zbus.
-pub(super) fn failure(error: &Error) -> ConnectFailure {
+pub(crate) fn failure(error: &Error) -> ConnectFailure {
     match error {
         Error::MethodError(name, text, _) => of(name.as_str(), text.as_deref().unwrap_or_default()),
         Error::FDO(error) => of(error.name().as_str(), error.description().unwrap_or_default()),
@@ -28,7 +28,7 @@ pub(super) fn failure(error: &Error) -> ConnectFailure {
 }
 
 /// From a name and a text that may hold anything.
-pub(super) fn of(error: &str, text: &str) -> ConnectFailure {
+pub(crate) fn of(error: &str, text: &str) -> ConnectFailure {
     ConnectFailure { error: error.to_owned(), text: strip(text) }
 }
 

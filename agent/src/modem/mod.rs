@@ -13,7 +13,7 @@ use provisioning::identity::{Imei, Imsi};
 mod bearer;
 mod calls;
 pub mod dbus;
-mod failure;
+pub(crate) mod failure;
 pub mod family;
 mod pin;
 pub(crate) mod properties;
@@ -155,6 +155,18 @@ pub enum Command {
     Disconnect,
     /// Send the PIN that agent.toml names (`Sim.SendPin`), once. The machine never asks with fewer than two tries left.
     Unlock,
+}
+
+/// Which program may own the modem's data connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Owner {
+    /// NetworkManager where it manages the modem, else ModemManager is asked directly.
+    #[default]
+    Auto,
+    /// ModemManager, whatever else runs.
+    ModemManager,
+    /// NetworkManager; without it there is no cellular.
+    NetworkManager,
 }
 
 /// Why a [`Command::Connect`] failed; the D-Bus error name is kept for `offloadctl`.

@@ -10,12 +10,13 @@ use zbus::{
 };
 
 use super::{
-    Snapshot,
+    Owner, Snapshot,
     properties::{Properties, path, paths},
     proxies::TimeProxy,
     snapshot::{Raw, absent, choose, snapshot},
     which::Which,
 };
+use crate::manager::wwan;
 
 /// ModemManager's name on the bus.
 pub(super) const NAME: &str = "org.freedesktop.ModemManager1";
@@ -41,6 +42,8 @@ pub(super) struct Chosen {
     pub(super) path: String,
     /// Object of its SIM, where it has one.
     pub(super) sim: Option<String>,
+    /// NetworkManager's device for it, where NetworkManager manages it.
+    pub(super) managed: Option<String>,
 }
 
 /// Everything, anew. `before` is the modem that was used until now.
@@ -48,6 +51,7 @@ pub(super) async fn read(
     bus: &Connection,
     before: Option<&Chosen>,
     which: &Which,
+    may_own: Owner,
 ) -> zbus::Result<(Option<Chosen>, Snapshot)> {
     // Asked first because a call to the name itself would make the bus start a ModemManager that is stopped.
     let Ok(owner) = DBusProxy::new(bus).await?.get_name_owner(NAME.try_into()?).await else {
@@ -69,7 +73,15 @@ pub(super) async fn read(
     };
     let raw = raw(bus, owner, modem, found).await;
     let sim = super::properties::path(modem, "Sim");
-    Ok((Some(Chosen { owner: owner.to_owned(), path: path.to_owned(), sim }), snapshot(&raw)))
+    let managed = match may_own {
+        Owner::ModemManager => None,
+        Owner::Auto | Owner::NetworkManager => wwan::device(bus, path).await,
+    };
+    let mut snapshot = snapshot(&raw);
+    if let Some(bearer) = &mut snapshot.bearer {
+        bearer.managed = managed.is_some();
+    }
+    Ok((Some(Chosen { owner: owner.to_owned(), path: path.to_owned(), sim, managed }), snapshot))
 }
 
 /// The network's time, where the modem has heard it. An error is no news: most networks tell it once, some never.

@@ -37,7 +37,7 @@ const VM: [Entry<'static>; 10] = [
     Entry { name: "nothing-leaks", run: &leaks::nothing },
 ];
 
-const MODEM: [Entry<'static>; 10] = [
+const MODEM: [Entry<'static>; 11] = [
     Entry { name: "modem-comes-late-and-a-credential-is-fetched", run: &modem::late },
     Entry { name: "modem-leaves-and-returns", run: &modem::leaves },
     Entry { name: "network-drops-the-session", run: &modem::dropped },
@@ -45,6 +45,7 @@ const MODEM: [Entry<'static>; 10] = [
     Entry { name: "one-address-family-is-remembered", run: &modem::families },
     Entry { name: "locked-sim-is-opened-by-its-pin", run: &modem::pin },
     Entry { name: "wrong-pin-is-sent-once", run: &modem::wrong_pin },
+    Entry { name: "networkmanager-owns-the-modem", run: &modem::network_manager },
     Entry { name: "silent-gateway-feed-gives-nothing", run: &modem::silent_feed },
     Entry { name: "another-imsi-gets-nothing", run: &modem::other_imsi },
     Entry { name: "no-identifier-in-database-or-logs", run: &leaks::nothing_without_radio },

@@ -1,15 +1,17 @@
 //! The cellular side: the real ModemManager, a modem that comes and goes, and a portal that must be convinced.
 
-use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, time::Duration};
+use std::{fs, os::unix::fs::PermissionsExt as _, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context as _, Result, ensure};
 
 use super::restarts::{at, status_says};
 use crate::{
     atsim::{Order, modem::Sim},
+    clock,
     report::Reporter,
     text::Follower,
-    world::{Feed, World, plan},
+    workshop,
+    world::{Feed, World, daemon::Daemon, netns::Netns, plan},
 };
 
 /// How long until a refusal is in the log.
@@ -120,6 +122,58 @@ fn unlock_sim(world: &mut World) -> Result<()> {
     world.cellular.modem.unplug()?;
     world.cellular.modem.simulator.order(&Order::Sim(Sim::Ready));
     world.cellular.modem.plug()
+}
+
+/// NetworkManager has the modem: the agent asks it, and takes its profile out again.
+pub(super) fn network_manager(world: &mut World, _: &Reporter) -> Result<()> {
+    carries(world)?;
+    world.agent.daemon.stop()?;
+    world.cellular.modem.simulator.order(&Order::DropSession);
+    let mut manager = network_manager_on(world)?;
+    let managed = clock::until("NetworkManager has the modem", REFUSED, || {
+        Ok(nmcli(world, &["-g", "TYPE,STATE", "device"])?.contains("gsm:disconnected").then_some(()))
+    });
+    managed.with_context(|| crate::text::tail(manager.log(), 25))?;
+    let connected =
+        carries(world).and_then(|()| nmcli(world, &["-g", "NAME", "connection", "show", "--active"]));
+    let connected = connected.with_context(|| crate::text::tail(manager.log(), 40))?;
+    ensure!(connected.lines().any(|name| name == "wifi-offload cellular"), "active: {connected}");
+    manager.stop()?;
+    carries(world)
+}
+
+/// Only the modem is NetworkManager's.
+fn network_manager_on(world: &World) -> Result<Daemon> {
+    let folder = Path::new("/run/lab/network-manager");
+    let nothing = folder.join("nothing").display().to_string();
+    fs::create_dir_all(&nothing)?;
+    let file = folder.join("NetworkManager.conf");
+    fs::write(
+        &file,
+        "[main]\nplugins=keyfile\nauth-polkit=root-only\nno-auto-default=*\ndns=none\n\
+         [keyfile]\nunmanaged-devices=*,except:type:gsm\n",
+    )?;
+    let file = file.display().to_string();
+    let words = [
+        "NetworkManager",
+        "--debug",
+        "--config",
+        &file,
+        "--config-dir",
+        &nothing,
+        "--system-config-dir",
+        &nothing,
+    ];
+    let logs = world.agent.daemon.log().with_file_name("");
+    let mut daemon = Daemon::new("NetworkManager", &Netns::here(), &logs, &words)
+        .env("DBUS_SYSTEM_BUS_ADDRESS", world.cellular.bus());
+    daemon.start()?;
+    Ok(daemon)
+}
+
+fn nmcli(world: &World, arguments: &[&str]) -> Result<String> {
+    let mut command = Command::new("nmcli");
+    workshop::run(command.args(arguments).env("DBUS_SYSTEM_BUS_ADDRESS", world.cellular.bus()))
 }
 
 /// The portal knows of no session: nobody gets anything, and the agent gets it as soon as the portal knows.

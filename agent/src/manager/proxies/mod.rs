@@ -17,6 +17,8 @@ pub(in crate::manager) type OwnedSections = HashMap<String, HashMap<String, Owne
     default_path = "/org/freedesktop/NetworkManager"
 )]
 pub(in crate::manager) trait Manager {
+    fn get_devices(&self) -> zbus::Result<Vec<OwnedObjectPath>>;
+
     fn get_device_by_ip_iface(&self, interface: &str) -> zbus::Result<OwnedObjectPath>;
 
     /// `specific` is an access point, or `/` for any.
