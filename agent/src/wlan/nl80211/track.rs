@@ -8,8 +8,8 @@ use std::time::Duration;
 use super::parse::Notice;
 use crate::wlan::Event;
 
-/// While CQM works, the signal is read this often as well where the threshold is near, so that a trend is seen and not only
-/// the crossing.
+/// While CQM works, the signal is read this often as well where the threshold is near, so that a trend is seen and
+/// not only the crossing.
 const WITH_CQM: Duration = Duration::from_secs(2);
 /// dB between the thresholds of a watch: a walk of some seconds each.
 const STEP_DB: i32 = 4;
