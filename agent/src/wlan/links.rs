@@ -4,9 +4,11 @@
 //! [`RTPROT_WIFI_OFFLOAD`].
 //!
 //! `plan` says what should be there and `change` what has to be sent for it (both pure, on the types of `model`),
-//! `rt` speaks rtnetlink and `mptcp` the path manager's netlink, `keeper` sends the difference, `ledger` remembers on disk what
-//! the kernel cannot mark. `task` carries orders, leases, events and the clock, `setup` and `nic` are the steps of each order,
-//! `drain` counts connections, `suspect` weighs signs of trouble, `resolver` keeps `/etc/resolv.conf` or lets `resolved` tell systemd-resolved. The route is moved in `change::changes`: one RTM_NEWROUTE that replaces our default route.
+//! `rt` speaks rtnetlink and `mptcp` the path manager's netlink, `keeper` sends the difference, `ledger` remembers on
+//! disk what the kernel cannot mark. `task` carries orders, leases, events and the clock, `setup` and `nic` are the
+//! steps of each order, `drain` counts connections, `suspect` weighs signs of trouble, `resolver` keeps
+//! `/etc/resolv.conf` or lets `resolved` tell systemd-resolved. The route is moved in `change::changes`: one
+//! RTM_NEWROUTE that replaces our default route.
 
 use std::{
     net::{IpAddr, Ipv4Addr},
@@ -144,8 +146,8 @@ pub struct Settings {
     /// Where what the kernel cannot mark as ours is remembered, so that the next run knows it after a crash; none to
     /// remember nothing. Its folder must be there, and must outlive the program.
     pub state: Option<PathBuf>,
-    /// How long what a former run left is kept for an order about its link, so that a restart breaks no connection. Then it
-    /// is taken away; at once with zero.
+    /// How long what a former run left is kept for an order about its link, so that a restart breaks no connection.
+    /// Then it is taken away; at once with zero.
     pub keep_leftovers: Duration,
 }
 

@@ -1,4 +1,5 @@
-//! Which TCP connections use a link's address, and how they fare (`NETLINK_SOCK_DIAG`, `include/uapi/linux/inet_diag.h`).
+//! Which TCP connections use a link's address, and how they fare (`NETLINK_SOCK_DIAG`,
+//! `include/uapi/linux/inet_diag.h`).
 //!
 //! neli and linux-raw-sys have no names for this protocol; the two structures have not changed since Linux 3.3.
 

@@ -97,8 +97,8 @@ impl Keeper {
         Err("another program keeps changing our addresses, routes or rules".to_owned())
     }
 
-    /// Makes the endpoints those of `target`, or first only takes away those that are not in it. Never a reason to fail an order:
-    /// connections by MPTCP then fare like others.
+    /// Makes the endpoints those of `target`, or first only takes away those that are not in it. Never a reason to
+    /// fail an order: connections by MPTCP then fare like others.
     async fn make_endpoints(&mut self, target: &Kernel, only_fewer: bool) {
         let Some(mptcp) = &mut self.mptcp else { return };
         let mut wanted = plan::endpoints(target, self.cellular_backup);

@@ -1,9 +1,9 @@
 //! What we changed and the kernel cannot mark as ours, on disk before it is done.
 //!
 //! Routes and rules carry our protocol number. MPTCP endpoints and limits, an interface's state, its MTU and its kernel
-//! settings, name servers told to systemd-resolved, and addresses before Linux 5.18 carry nothing: a run that was killed leaves
-//! this file, and the next one knows from it what to take away and what was there before. `task` and `keeper` write
-//! it; a file that cannot be written costs only this memory, never a link.
+//! settings, name servers told to systemd-resolved, and addresses before Linux 5.18 carry nothing: a run that was
+//! killed leaves this file, and the next one knows from it what to take away and what was there before. `task` and
+//! `keeper` write it; a file that cannot be written costs only this memory, never a link.
 
 use std::{
     collections::BTreeMap,
@@ -146,8 +146,8 @@ fn read(path: &Path) -> Record {
     })
 }
 
-/// By a rename, so that a run killed here leaves the old file or the new one. Not flushed: the state that it describes is the kernel's,
-/// and gone with the power as well.
+/// By a rename, so that a run killed here leaves the old file or the new one. Not flushed: the state that it
+/// describes is the kernel's, and gone with the power as well.
 fn write(path: &Path, record: &Record) -> io::Result<()> {
     if *record == Record::default() {
         return match fs::remove_file(path) {

@@ -181,7 +181,8 @@ impl Manager {
     }
 }
 
-/// Ours that are not wanted go first. Where another program has an endpoint on the same address, that one serves and stays as it is.
+/// Ours that are not wanted go first. Where another program has an endpoint on the same address, that one serves and
+/// stays as it is.
 fn changes(found: &[Found], wanted: &[Endpoint], ours: &[Place]) -> Vec<Change> {
     let mine = || found.iter().copied().filter(|there| ours.contains(&there.place));
     let stale = mine().filter(|there| !wanted.iter().any(|endpoint| endpoint.place == there.place));

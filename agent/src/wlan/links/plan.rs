@@ -219,8 +219,8 @@ impl Wanted {
         }
     }
 
-    /// Connected routes first: the kernel must know the way to the gateway. One default route a family, by the first way that
-    /// can have one.
+    /// Connected routes first: the kernel must know the way to the gateway. One default route a family, by the first
+    /// way that can have one.
     fn routes(&self, plan: &Plan, table: u32) -> Vec<Route> {
         let route = |way: &Way, destination, gateway| Route {
             table,

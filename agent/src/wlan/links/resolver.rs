@@ -1,7 +1,8 @@
 //! `/etc/resolv.conf` where nobody else looks after it: the preferred link's name servers in, the former file back.
 //!
-//! A symbolic link to systemd-resolved's file means that it is told instead (`resolved`). Any other link means resolvconf or
-//! NetworkManager, as does a file with the latter's mark: it is left alone, and the log says so. Files are replaced by a rename, so that no reader ever sees half of one.
+//! A symbolic link to systemd-resolved's file means that it is told instead (`resolved`). Any other link means
+//! resolvconf or NetworkManager, as does a file with the latter's mark: it is left alone, and the log says so. Files
+//! are replaced by a rename, so that no reader ever sees half of one.
 
 use std::{
     ffi::OsString,

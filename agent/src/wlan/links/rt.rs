@@ -121,8 +121,8 @@ pub(super) async fn foreign_v4(socket: &mut Socket, interface: u32) -> Result<Ve
     Ok(set.map(|a| Way { ip: a.ip, prefix: a.prefix, gateway, valid: None, theirs: true }).collect())
 }
 
-/// Usable addresses that the kernel made on this interface from router advertisements, without a gateway, and the router
-/// that sent them.
+/// Usable addresses that the kernel made on this interface from router advertisements, without a gateway, and the
+/// router that sent them.
 pub(super) async fn advertised(
     socket: &mut Socket,
     interface: u32,

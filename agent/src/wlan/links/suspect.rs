@@ -1,10 +1,10 @@
 //! When the preferred link seems not to deliver: hints for a probe, from the kernel's own signs. Pure; fed by `task`.
 //!
-//! Nothing here wakes up on an idle device. The gateway's neighbour entry is the alarm clock: the kernel tells when it is asked for,
-//! becomes reachable or goes stale (`RTM_NEWNEIGH`), which happens within 5 s of the first packet after a
-//! silence (`delay_first_probe_time`), and by 45 s after the last one (1.5 × `base_reachable_time`). Between the two, packet counters
-//! and TCP's acknowledgements are looked at: each second while packets leave, then less and less often. A link without
-//! neighbours (raw IP of a modem) is not watched.
+//! Nothing here wakes up on an idle device. The gateway's neighbour entry is the alarm clock: the kernel tells when
+//! it is asked for, becomes reachable or goes stale (`RTM_NEWNEIGH`), which happens within 5 s of the first packet
+//! after a silence (`delay_first_probe_time`), and by 45 s after the last one (1.5 × `base_reachable_time`). Between
+//! the two, packet counters and TCP's acknowledgements are looked at: each second while packets leave, then less and
+//! less often. A link without neighbours (raw IP of a modem) is not watched.
 
 use std::time::Duration;
 

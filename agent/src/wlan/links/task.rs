@@ -216,8 +216,8 @@ impl Task {
         }
     }
 
-    /// A restart breaks no connection: the former run's set-up stays until there is an order about its link. What nobody wants within
-    /// the grace goes.
+    /// A restart breaks no connection: the former run's set-up stays until there is an order about its link. What
+    /// nobody wants within the grace goes.
     async fn drop_leftovers(&mut self) {
         self.leftovers_go = None;
         for link in [Link::Wlan, Link::Cellular] {

@@ -23,7 +23,7 @@ use super::{
     channels,
     parse::{self, Family},
     request,
-    track::{Cqm, Step, Thresholds, Tracker},
+    track::{Cqm, LADDER_HYSTERESIS_DB, Step, Thresholds, Tracker},
 };
 use crate::wlan::{
     Bss, Command, Event, Interface,
@@ -359,7 +359,7 @@ impl<'a> Task<'a> {
     async fn set_cqm(&mut self, thresholds: Thresholds) -> Result<(), NetlinkError> {
         let Some(index) = self.index() else { return Ok(()) };
         let Thresholds { leave_dbm, hysteresis_db } = thresholds;
-        let taken = if self.try_cqm(index, &thresholds.ladder(), hysteresis_db).await? {
+        let taken = if self.try_cqm(index, &thresholds.ladder(), LADDER_HYSTERESIS_DB).await? {
             Cqm::Ladder
         } else if self.try_cqm(index, &[leave_dbm], hysteresis_db).await? {
             Cqm::One

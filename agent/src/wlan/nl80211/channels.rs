@@ -25,8 +25,8 @@ pub(crate) fn asked(frequencies: &[u32]) -> Vec<u32> {
     channels
 }
 
-/// The channels to scan where the machine names none, MHz; empty for all. `whole` is how long ago all channels were looked at, `age` how old
-/// `results` are.
+/// The channels to scan where the machine names none, MHz; empty for all. `whole` is how long ago all channels were
+/// looked at, `age` how old `results` are.
 pub(crate) fn to_scan(
     wanted: &[Vec<u8>],
     results: &[Bss],

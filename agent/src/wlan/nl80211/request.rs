@@ -90,8 +90,8 @@ pub(crate) fn station(index: u32) -> Result<Request, NetlinkError> {
     request(Command::GetStation, [attribute(Attr::Ifindex, index)?])
 }
 
-/// Tell when the signal crosses one of `thresholds_dbm` (ascending; more than one since Linux 4.12, where the driver can), and
-/// again only when it has moved by `hysteresis_db`. A single threshold of 0 turns it off.
+/// Tell when the signal crosses one of `thresholds_dbm` (ascending; more than one since Linux 4.12, where the driver
+/// can), and again only when it has moved by `hysteresis_db`. A single threshold of 0 turns it off.
 pub(crate) fn watch(index: u32, thresholds_dbm: &[i32], hysteresis_db: u32) -> Result<Request, NetlinkError> {
     let thresholds = thresholds_dbm.iter().flat_map(|dbm| dbm.to_ne_bytes()).collect::<Vec<u8>>();
     let thresholds = (u16::from(CqmAttr::RssiThold), Buffer::from(thresholds));

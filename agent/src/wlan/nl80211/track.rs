@@ -8,11 +8,14 @@ use std::time::Duration;
 use super::parse::Notice;
 use crate::wlan::Event;
 
-/// While CQM works, the signal is read this often as well where the threshold is near, so that a trend is seen and not only
-/// the crossing.
+/// While CQM works, the signal is read this often as well where the threshold is near, so that a trend is seen and
+/// not only the crossing.
 const WITH_CQM: Duration = Duration::from_secs(2);
 /// dB between the thresholds of a watch: a walk of some seconds each.
 const STEP_DB: i32 = 4;
+/// dB. cfg80211 takes it off each of several thresholds on the way down (unlike off a single one) and adds it on the
+/// way up: the machine has its own, and must not hear of the one that matters so much later.
+pub(crate) const LADDER_HYSTERESIS_DB: u32 = 1;
 /// Thresholds above the one that matters. Farther up than the last there is nothing to see, and nothing wakes.
 const STEPS: i32 = 3;
 /// Where the driver refuses CQM, reading is all there is: a walk through a door takes two or three seconds.
@@ -40,17 +43,24 @@ pub(crate) enum Cqm {
 }
 
 impl Thresholds {
-    /// The threshold, and some above it: crossings on the way down tell the slope before it is reached.
+    /// The threshold, and some above it: crossings on the way down tell the slope before it is reached. With
+    /// [`LADDER_HYSTERESIS_DB`] the lowest one tells as soon as the signal is less than `leave_dbm`.
     pub(crate) fn ladder(self) -> Vec<i32> {
         (0..=STEPS)
-            .map(|step| self.leave_dbm.saturating_add(STEP_DB.saturating_mul(step)))
+            .map(|step| self.rung(step))
             // The kernel refuses what is not negative.
             .take_while(|dbm| *dbm < 0)
             .collect()
     }
 
+    fn rung(self, step: i32) -> i32 {
+        self.leave_dbm
+            .saturating_add(LADDER_HYSTERESIS_DB.cast_signed())
+            .saturating_add(STEP_DB.saturating_mul(step))
+    }
+
     fn far(self, dbm: i32) -> bool {
-        dbm >= self.leave_dbm.saturating_add(STEP_DB.saturating_mul(STEPS))
+        dbm >= self.rung(STEPS)
     }
 }
 
@@ -198,8 +208,8 @@ mod tests {
 
     #[test]
     fn nothing_is_read_while_the_threshold_is_far() {
-        assert_eq!(THRESHOLDS.ladder(), [-75, -71, -67, -63]);
-        assert_eq!(Thresholds { leave_dbm: -5, ..THRESHOLDS }.ladder(), [-5, -1]);
+        assert_eq!(THRESHOLDS.ladder(), [-74, -70, -66, -62]);
+        assert_eq!(Thresholds { leave_dbm: -5, ..THRESHOLDS }.ladder(), [-4]);
         let mut tracker = Tracker::default();
         tracker.watch(THRESHOLDS);
         tracker.cqm_set(Cqm::Ladder);
