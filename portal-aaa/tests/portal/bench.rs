@@ -45,6 +45,8 @@ pub(crate) const OTHER_IMSI: &str = "001010123456788";
 pub(crate) const IMEI: &str = "490154203237518";
 pub(crate) const MAC: Mac = Mac([2, 0, 0, 0, 0, 7]);
 const NAME: &str = "portal.operator.example";
+/// Where the CA's certificate is, in the data directory.
+const CA_FILE: &str = "portal-ca.pem";
 const BOUND: Duration = Duration::from_secs(10);
 
 pub(crate) struct Bench {
@@ -281,6 +283,11 @@ impl Bench {
         Reply { status, head, body: reply[split..].to_vec() }
     }
 
+    /// PEM file of this portal's CA.
+    pub(crate) fn ca_file(&self) -> PathBuf {
+        self.dir.path().join(CA_FILE)
+    }
+
     /// All that is in the data directory.
     pub(crate) fn files(&self) -> Vec<u8> {
         let entries = fs::read_dir(self.dir.path()).unwrap();
@@ -295,11 +302,14 @@ fn certificates(dir: &tempfile::TempDir) -> (CertificateDer<'static>, PathBuf, P
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let root = ca.self_signed(&ca_key).unwrap();
     let key = KeyPair::generate().unwrap();
-    let certificate = CertificateParams::new(vec![NAME.to_owned()]).unwrap();
+    // By address, too: the agent's client looks names up at port 53 only.
+    let names = vec![NAME.to_owned(), Ipv4Addr::LOCALHOST.to_string()];
+    let certificate = CertificateParams::new(names).unwrap();
     let certificate = certificate.signed_by(&key, &Ca::new(ca, ca_key)).unwrap();
     let (certificate_file, key_file) = (dir.path().join("portal.pem"), dir.path().join("portal.key"));
     fs::write(&certificate_file, certificate.pem()).unwrap();
     fs::write(&key_file, key.serialize_pem()).unwrap();
+    fs::write(dir.path().join(CA_FILE), root.pem()).unwrap();
     (root.der().clone(), certificate_file, key_file)
 }
 
