@@ -336,7 +336,7 @@ impl Task {
     async fn fail(&mut self, kind: Kind, failure: ConnectFailure) -> Result<(), Stopped> {
         let event = match kind {
             Kind::Connect => Event::ConnectFailed(failure),
-            Kind::Unlock => Event::UnlockFailed(format!("{}: {}", failure.error, failure.text)),
+            Kind::Unlock => Event::UnlockFailed(format!("SIM PIN: {}: {}", failure.error, failure.text)),
             Kind::Disconnect => {
                 tracing::warn!(
                     error = failure.error,
