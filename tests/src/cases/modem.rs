@@ -131,7 +131,9 @@ pub(super) fn network_manager(world: &mut World, _: &Reporter) -> Result<()> {
     world.cellular.modem.simulator.order(&Order::DropSession);
     let mut manager = network_manager_on(world)?;
     let managed = clock::until("NetworkManager has the modem", REFUSED, || {
-        Ok(nmcli(world, &["-g", "TYPE,STATE", "device"])?.contains("gsm:disconnected").then_some(()))
+        // It is not on the bus at once.
+        let devices = nmcli(world, &["-g", "TYPE,STATE", "device"]);
+        Ok(devices.is_ok_and(|devices| devices.contains("gsm:disconnected")).then_some(()))
     });
     managed.with_context(|| crate::text::tail(manager.log(), 25))?;
     let connected =
