@@ -107,6 +107,11 @@ impl Simulator {
         move |order| shared.order(order)
     }
 
+    /// Tries at the PIN that the card has left.
+    pub(crate) fn pin_tries(&self) -> u8 {
+        lock(&self.shared.modem).pin_tries
+    }
+
     /// Whether a data session is up.
     #[cfg(test)]
     pub(super) fn connected(&self) -> bool {
