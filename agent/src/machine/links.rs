@@ -58,9 +58,10 @@ impl Machine {
             links::Event::WlanReady(lease) => self.learn_lease(lease),
             links::Event::NoLease(text) => self.learn_no_lease(&text),
             links::Event::Moved(link) => {
-                self.carrier = Some(link);
+                // A move that nobody waits for any more: its link has been taken away since, and its route with it.
                 if self.moving == Some(link) {
                     self.moving = None;
+                    self.carrier = Some(link);
                 }
             }
             links::Event::Suspect(link) => self.learn_suspect(link),

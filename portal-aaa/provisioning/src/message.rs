@@ -142,20 +142,25 @@ pub struct Policy {
     /// Ask for a new one this often, seconds; 0 never (trigger B3).
     pub renew_every_secs: u64,
     /// Which comes first at a move.
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub sequence: Sequence,
     /// Ask for a new one just before each move to the WLAN (trigger B4).
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub renew_before_move: bool,
     /// One-time credentials to hold beside the one in use, fetched ahead while cellular is there (trigger B6);
     /// at most [`MAX_RESERVE`].
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub one_time_reserve: u8,
     /// A credential whose renewal is due may still be used, until its end, once the portal could not be asked for
     /// this long, seconds; 0 never (patent: "may still be able to use the provided login credentials when it cannot
     /// reach the cellular network").
-    #[serde(default)]
+    #[serde(default, skip_serializing_if = "is_default")]
     pub offline_grace_secs: u32,
+}
+
+/// What came after version 0.1.0 is left out where it says what a peer without it does anyway.
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
 }
 
 /// Largest [`Policy::one_time_reserve`].

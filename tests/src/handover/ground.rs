@@ -24,15 +24,18 @@ const AFTER: Duration = Duration::from_millis(1500);
 /// Octets a second of a download: three a minute fit into a line of a log.
 const RATE: u32 = 20_000;
 
-/// A new agent with a credential under this policy; nothing of earlier cases is left.
+/// An agent with a credential under this policy: a new one where the policy was another.
 pub(super) fn begin(world: &mut World, after_move: &str) -> Result<()> {
-    world.agent.daemon.stop()?;
-    world.agent.forget()?;
-    world.core.set_policy(&[
+    let changed = world.core.set_policy(&[
         ("cellular-after-move", &format!("\"{after_move}\"")),
         ("dwell-secs", "0"),
         ("penalty-secs", "1"),
     ])?;
+    if !changed && world.agent.daemon.pid().is_some() {
+        return world.agent.wait_state(&["armed"], ARMED);
+    }
+    world.agent.daemon.stop()?;
+    world.agent.forget()?;
     world.agent.start()?;
     world.agent.wait_event("credential-installed", ARMED)
 }

@@ -294,7 +294,7 @@ mod tests {
         }
         assert_eq!(tally.result(), Echoed { sent: 6, lost: 2, longest_gap_ms: 175, reordered: 1 });
         assert!(!tally.complete());
-        assert_eq!(tally.gap(at(910)), Duration::from_millis(175));
+        assert_eq!(tally.gap(at(220)), Duration::from_millis(175));
         assert_eq!(tally.gap(at(910)), Duration::from_millis(700), "a silence that lasts counts");
     }
 }

@@ -88,16 +88,22 @@ impl Core {
         })
     }
 
-    /// Gives keys of the policy other values, as an operator would: in the file, and a restart.
-    pub(crate) fn set_policy(&mut self, values: &[(&str, &str)]) -> Result<()> {
+    /// Gives keys of the policy other values, as an operator would: in the file, and a restart. False where they had
+    /// these values already, and nothing was done.
+    pub(crate) fn set_policy(&mut self, values: &[(&str, &str)]) -> Result<bool> {
         let path = self.data.join("portal-aaa.toml");
-        let mut settings = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let before = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        let mut settings = before.clone();
         for (key, value) in values {
             settings = set(&settings, key, value)?;
         }
+        if settings == before {
+            return Ok(false);
+        }
         fs::write(&path, settings)?;
         self.portal_aaa.stop()?;
-        self.serve()
+        self.serve()?;
+        Ok(true)
     }
 
     fn prepare(&self) -> Result<()> {
