@@ -212,10 +212,10 @@ impl World {
         })
     }
 
-    /// Gives the WLAN card another address on the air.
+    /// Has the WLAN card use another address on the air. The agent sets the right one before it joins, so that somebody
+    /// must change it after that: the supplicant.
     pub(crate) fn change_wlan_mac(&self) -> Result<()> {
-        // Locally administered, so it is nobody's permanent one.
-        set_mac("02:0f:f0:ad:00:01")
+        self.supplicant.as_ref().ok_or_else(|| anyhow!("a world without radio"))?.randomise_mac()
     }
 
     /// Gives the WLAN card its own address again.

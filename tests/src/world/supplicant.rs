@@ -76,11 +76,20 @@ impl Supplicant {
 
     /// Spoils the installed password.
     pub(crate) fn spoil_password(&self) -> Result<()> {
+        self.set_all("password \"not-the-password\"")
+    }
+
+    /// Has the installed networks use a random address on the air, as another program might.
+    pub(crate) fn randomise_mac(&self) -> Result<()> {
+        self.set_all("mac_addr 1")
+    }
+
+    fn set_all(&self, setting: &str) -> Result<()> {
         let networks = self.ask("LIST_NETWORKS")?;
         // "network id / ssid / bssid / flags", then one line a network, its number first.
         let numbers = networks.lines().skip(1).filter_map(|line| line.split('\t').next());
         for number in numbers {
-            self.command(&format!("SET_NETWORK {number} password \"not-the-password\""))?;
+            self.command(&format!("SET_NETWORK {number} {setting}"))?;
         }
         Ok(())
     }
