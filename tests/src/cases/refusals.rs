@@ -17,17 +17,16 @@ use crate::{
 /// How long a refusal may take.
 const REFUSED: Duration = Duration::from_secs(60);
 
-/// The card uses another address on the air than the one its credential was made for.
+/// The card is another than the one that the credential was made for.
 pub(super) fn wrong_mac(world: &mut World, _: &Reporter) -> Result<()> {
     world.agent_runs()?;
     world.agent.wait_state(&["armed"], rounds::ARMED)?;
     let mut log = Follower::from_now(world.core.portal_aaa.log());
-    world.change_wlan_mac()?;
+    world.use_other_cards_credential()?;
     world.ap()?.radio.heard_at(ap::NEAR)?;
     world.ap()?.radio.in_range(true)?;
     let refused = log.wait("the AAA refuses the login", REFUSED, |line| line.contains("\"login-refused\""));
     world.ap()?.radio.in_range(false)?;
-    world.restore_wlan_mac()?;
     let line = refused?;
     ensure!(line.contains("mac"), "refused for another reason: {line}");
     ensure!(world.default_route()?.contains(plan::WWAN), "traffic left cellular without a login");

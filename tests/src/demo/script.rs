@@ -127,7 +127,7 @@ impl<'a> Script<'a> {
     /// Makes the one thing wrong that concerns the way to Wi-Fi.
     fn spoil(&mut self, broken: Option<Break>) -> Result<()> {
         match broken {
-            Some(Break::WrongMac) => self.world.change_wlan_mac(),
+            Some(Break::WrongMac) => self.world.use_other_cards_credential(),
             Some(Break::WrongPassword) => self.world.supplicant()?.spoil_password(),
             Some(Break::RogueAp) => self.world.raise_rogue(),
             Some(Break::NoGatewayFeed | Break::OtherImsi) | None => Ok(()),

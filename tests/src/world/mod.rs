@@ -212,10 +212,20 @@ impl World {
         })
     }
 
-    /// Has the WLAN card use another address on the air. The agent sets the right one before it joins, so that somebody
-    /// must change it after that: the supplicant.
-    pub(crate) fn change_wlan_mac(&self) -> Result<()> {
-        self.supplicant.as_ref().ok_or_else(|| anyhow!("a world without radio"))?.randomise_mac()
+    /// Puts a credential into the supplicant that was made for another card: carried off from another device of the same
+    /// subscriber. (Another address on the air would not do: the agent puts the right one back before it joins.)
+    pub(crate) fn use_other_cards_credential(&self) -> Result<()> {
+        let supplicant = self.supplicant.as_ref().ok_or_else(|| anyhow!("a world without radio"))?;
+        // Locally administered, so it is nobody's permanent one.
+        let other = "02:0f:f0:ad:00:01";
+        let words =
+            ["credential", "issue", "--imsi", plan::IMSI, "--mac", other, "--lifetime", "device", "--json"];
+        let issued: serde_json::Value = serde_json::from_str(&self.core.admin(&words)?)?;
+        let text = |key: &str| issued.get(key).and_then(serde_json::Value::as_str);
+        let (Some(username), Some(password)) = (text("username"), text("password")) else {
+            bail!("credential issue --json gives no username and password");
+        };
+        supplicant.use_credential(username, password)
     }
 
     /// Gives the WLAN card its own address again.

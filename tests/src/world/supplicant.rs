@@ -1,7 +1,7 @@
 //! wpa_supplicant on the laptop, without networks of its own, and the lab's hand on its control socket.
 //!
 //! The lab uses the socket for what a person at the laptop could do: make the supplicant write its configuration
-//! down, spoil a password.
+//! down, spoil a password, use somebody else's credential.
 
 use std::{
     fs,
@@ -79,15 +79,21 @@ impl Supplicant {
         self.set_all("password \"not-the-password\"")
     }
 
-    /// Has the installed networks use a random address on the air, as another program might.
-    pub(crate) fn randomise_mac(&self) -> Result<()> {
-        self.set_all("mac_addr 1")
+    /// Puts another credential in the place of the installed one.
+    pub(crate) fn use_credential(&self, username: &str, password: &str) -> Result<()> {
+        self.set_all(&format!("identity \"{username}\""))?;
+        self.set_all(&format!("password \"{password}\""))
     }
 
+    /// Waits until there is a network, and gives all of them this setting.
     fn set_all(&self, setting: &str) -> Result<()> {
-        let networks = self.ask("LIST_NETWORKS")?;
-        // "network id / ssid / bssid / flags", then one line a network, its number first.
-        let numbers = networks.lines().skip(1).filter_map(|line| line.split('\t').next());
+        let numbers = clock::until("a network is installed", LIMIT, || {
+            let networks = self.ask("LIST_NETWORKS")?;
+            // "network id / ssid / bssid / flags", then one line a network, its number first.
+            let numbers = networks.lines().skip(1).filter_map(|line| line.split('\t').next());
+            let numbers: Vec<String> = numbers.map(str::to_owned).collect();
+            Ok((!numbers.is_empty()).then_some(numbers))
+        })?;
         for number in numbers {
             self.command(&format!("SET_NETWORK {number} {setting}"))?;
         }
