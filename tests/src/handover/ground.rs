@@ -21,7 +21,7 @@ pub(super) const MOVING: Duration = Duration::from_secs(60);
 const BEFORE: Duration = Duration::from_secs(3);
 /// How long it is watched after the route has moved.
 const AFTER: Duration = Duration::from_millis(1500);
-/// Octets a second of a download: three a minute fit into a line of a log.
+/// Octets a second of a download: small, so that what is captured stays small.
 const RATE: u32 = 20_000;
 
 /// An agent with a credential under this policy: a new one where the policy was another.
