@@ -5,10 +5,12 @@
 //! new conversations cannot push out the Accept of a station that has logged on.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::{HashMap, VecDeque, hash_map},
     net::SocketAddr,
     time::Duration,
 };
+
+use foldhash::fast::RandomState;
 
 /// What makes a request distinguishable, besides its authenticator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -47,11 +49,13 @@ pub enum Seen<'a> {
 #[derive(Debug)]
 pub struct Duplicates {
     limits: Limits,
-    entries: HashMap<Source, Entry>,
+    entries: Entries,
     open: VecDeque<Slot>,
     settled: VecDeque<Slot>,
     serial: u64,
 }
+
+type Entries = HashMap<Source, Entry, RandomState>;
 
 #[derive(Debug)]
 struct Entry {
@@ -71,25 +75,38 @@ struct Slot {
 impl Duplicates {
     /// An empty cache.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, entries: HashMap::new(), open: VecDeque::new(), settled: VecDeque::new(), serial: 0 }
+        Self {
+            limits,
+            entries: Entries::default(),
+            open: VecDeque::new(),
+            settled: VecDeque::new(),
+            serial: 0,
+        }
     }
 
     /// Looks a request up. A new one, also one that reuses an identifier with another authenticator, is noted as in
     /// progress until [`Duplicates::answer`] or [`Duplicates::forget`].
     pub fn check(&mut self, now: Duration, source: Source, authenticator: &[u8; 16]) -> Seen<'_> {
         self.expire(now);
-        // Looked up twice because the borrow checker does not let a returned borrow end early.
-        if self.entries.get(&source).is_some_and(|entry| entry.authenticator == *authenticator) {
-            return match self.entries.get(&source).and_then(|entry| entry.answer.as_deref()) {
-                Some(answer) => Seen::Answered(answer),
-                None => Seen::InProgress,
-            };
-        }
+        // One look-up: what the borrow checker asks for it is that room is made before, for one that may not come.
+        trim(&mut self.open, self.limits.open.saturating_sub(1), &mut self.entries);
         let slot = self.slot(now, source);
-        self.entries
-            .insert(source, Entry { authenticator: *authenticator, answer: None, serial: slot.serial });
+        let new = Entry { authenticator: *authenticator, answer: None, serial: slot.serial };
+        match self.entries.entry(source) {
+            hash_map::Entry::Occupied(known) if known.get().authenticator == *authenticator => {
+                return match known.into_mut().answer.as_deref() {
+                    Some(answer) => Seen::Answered(answer),
+                    None => Seen::InProgress,
+                };
+            }
+            hash_map::Entry::Occupied(mut reused) => {
+                reused.insert(new);
+            }
+            hash_map::Entry::Vacant(place) => {
+                place.insert(new);
+            }
+        }
         self.open.push_back(slot);
-        trim(&mut self.open, self.limits.open, &mut self.entries);
         Seen::New
     }
 
@@ -115,7 +132,7 @@ impl Duplicates {
             false => (&mut self.open, self.limits.open),
         };
         queue.push_back(slot);
-        trim(queue, limit, &mut self.entries);
+        trim(queue, limit.max(1), &mut self.entries);
     }
 
     /// The request was not answered, and a retransmission shall be worked on anew.
@@ -151,17 +168,19 @@ impl Duplicates {
 }
 
 /// Stale slots count too: the queue, not only the map, stays within bounds.
-fn trim(queue: &mut VecDeque<Slot>, limit: usize, entries: &mut HashMap<Source, Entry>) {
-    while queue.len() > limit.max(1) {
+fn trim(queue: &mut VecDeque<Slot>, limit: usize, entries: &mut Entries) {
+    while queue.len() > limit {
         if let Some(slot) = queue.pop_front() {
             remove(entries, &slot);
         }
     }
 }
 
-fn remove(entries: &mut HashMap<Source, Entry>, slot: &Slot) {
-    if entries.get(&slot.source).is_some_and(|entry| entry.serial == slot.serial) {
-        entries.remove(&slot.source);
+fn remove(entries: &mut Entries, slot: &Slot) {
+    if let hash_map::Entry::Occupied(entry) = entries.entry(slot.source)
+        && entry.get().serial == slot.serial
+    {
+        entry.remove();
     }
 }
 

@@ -46,10 +46,13 @@ pub(super) fn accept(
     keys: impl FnOnce(Builder) -> Builder,
 ) -> Result<Answer, BuildError> {
     let Success { login, class, method, resumed, chargeable } = success;
-    let accept = keys(Builder::reply(Code::ACCESS_ACCEPT, request.packet))
-        // RFC 2865 §5.1: what accounting shall call the user; the outer identity is anonymous.
-        .text(A::USER_NAME, &login.username)
-        .attribute(A::CLASS, class);
+    let mut accept = keys(Builder::reply(Code::ACCESS_ACCEPT, request.packet));
+    // RFC 2865 §5.1: what accounting shall call the user, where the access point does not know (the outer identity is
+    // anonymous).
+    if request.packet.get(A::USER_NAME) != Some(login.username.as_bytes()) {
+        accept = accept.text(A::USER_NAME, &login.username);
+    }
+    let accept = accept.attribute(A::CLASS, class);
     let remaining = login.expires_at.map(|end| end.saturating_sub(now.unix));
     let (accept, session_secs) = limits(accept, &login.policy, remaining);
     let mut accept = place(accept, &login.policy);

@@ -109,8 +109,9 @@ impl Engine {
         let session = [A::ACCT_MULTI_SESSION_ID, A::ACCT_SESSION_ID].map(|kind| request.packet.text(kind));
         let session = session.into_iter().flatten().find(|session| !session.is_empty());
         let admitted = proved.and_then(|(login, proved)| {
-            let name = session.map_or_else(|| draw_name(random), str::to_owned);
-            Ok((self.admit(now, random, request, &login, Some(&name))?, login, proved))
+            // Only what is good for one use has uses that need names.
+            let name = login.one_time.then(|| session.map_or_else(|| draw_name(random), str::to_owned));
+            Ok((self.admit(now, random, request, &login, name.as_deref())?, login, proved))
         });
         match admitted {
             Ok((class, login, proved)) => {

@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use foldhash::fast::RandomState;
+
 /// Value of the State attribute: random, so that nobody can guess another's conversation.
 pub type State = [u8; 16];
 
@@ -24,14 +26,14 @@ pub struct Limits {
 #[derive(Debug)]
 pub struct Sessions<T> {
     limits: Limits,
-    waiting: HashMap<State, T>,
+    waiting: HashMap<State, T, RandomState>,
     order: VecDeque<(State, Duration)>,
 }
 
 impl<T> Sessions<T> {
     /// An empty table.
     pub fn new(limits: Limits) -> Self {
-        Self { limits, waiting: HashMap::new(), order: VecDeque::new() }
+        Self { limits, waiting: HashMap::default(), order: VecDeque::new() }
     }
 
     /// Keeps a conversation until a request with `state` comes.

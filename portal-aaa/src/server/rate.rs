@@ -4,6 +4,8 @@
 
 use std::{collections::HashMap, time::Duration};
 
+use foldhash::fast::RandomState;
+
 /// A second's worth of requests may come at once.
 const DEPTH: Duration = Duration::from_secs(1);
 
@@ -11,7 +13,7 @@ const DEPTH: Duration = Duration::from_secs(1);
 #[derive(Debug, Default)]
 pub(super) struct Rates {
     /// When the bucket will be full again; later than a second from now: empty.
-    full_at: HashMap<String, Duration>,
+    full_at: HashMap<String, Duration, RandomState>,
 }
 
 impl Rates {

@@ -13,6 +13,7 @@ use std::{
     time::Duration,
 };
 
+use foldhash::fast::RandomState;
 use sha1::{Digest as _, Sha1};
 use zeroize::Zeroizing;
 
@@ -34,11 +35,11 @@ pub struct SessionStore {
 
 #[derive(Default)]
 struct Sessions {
-    by_key: HashMap<Key, Entry>,
+    by_key: HashMap<Key, Entry, RandomState>,
     /// What goes first when the store is full, or is over.
     by_expiry: BTreeSet<(Duration, Key)>,
     /// Identities in lower case: forgetting one more than meant harms nobody.
-    by_identity: BTreeSet<(Arc<str>, Duration, Key)>,
+    by_identity: HashMap<Arc<str>, Vec<(Duration, Key)>, RandomState>,
 }
 
 struct Entry {
@@ -99,8 +100,8 @@ impl SessionStore {
     pub fn forget(&self, identity: &str) -> usize {
         let folded = fold(identity);
         let mut sessions = self.lock();
-        let keys: Vec<Key> = sessions.of(&folded).map(|(_, _, key)| *key).collect();
-        keys.iter().filter(|key| sessions.remove(key).is_some()).count()
+        let keys = sessions.of(&folded).to_vec();
+        keys.iter().filter(|(_, key)| sessions.remove(key).is_some()).count()
     }
 
     /// Sessions in it, those that are over but not yet dropped included.
@@ -130,9 +131,9 @@ impl SessionStore {
             return;
         }
         let folded = fold(&login.identity);
-        let first = sessions.of(&folded).next().map(|(_, _, key)| *key);
-        if let Some(first) = first
-            && sessions.of(&folded).count() >= PER_IDENTITY
+        let known = sessions.of(&folded);
+        if known.len() >= PER_IDENTITY
+            && let Some((_, first)) = known.iter().min().copied()
         {
             sessions.remove(&first);
         }
@@ -186,24 +187,28 @@ impl fmt::Debug for SessionStore {
 }
 
 impl Sessions {
-    /// Of one identity, the first to be over first.
-    fn of(&self, folded: &Arc<str>) -> impl Iterator<Item = &(Arc<str>, Duration, Key)> {
-        let from = (Arc::clone(folded), Duration::ZERO, [0; 32]);
-        self.by_identity.range(from..).take_while(move |(found, ..)| found == folded)
+    /// Of one identity: when they are over, and their keys.
+    fn of(&self, folded: &str) -> &[(Duration, Key)] {
+        self.by_identity.get(folded).map_or(&[], Vec::as_slice)
     }
 
     fn insert(&mut self, kept: Kept, login: Login, folded: Arc<str>) {
         let Kept { key, value } = kept;
         self.remove(&key);
         self.by_expiry.insert((login.expires, key));
-        self.by_identity.insert((Arc::clone(&folded), login.expires, key));
+        self.by_identity.entry(Arc::clone(&folded)).or_default().push((login.expires, key));
         self.by_key.insert(key, Entry { value, login, folded });
     }
 
     fn remove(&mut self, key: &Key) -> Option<Entry> {
         let entry = self.by_key.remove(key)?;
         self.by_expiry.remove(&(entry.login.expires, *key));
-        self.by_identity.remove(&(Arc::clone(&entry.folded), entry.login.expires, *key));
+        if let Some(of) = self.by_identity.get_mut(&entry.folded) {
+            of.retain(|(_, other)| other != key);
+            if of.is_empty() {
+                self.by_identity.remove(&entry.folded);
+            }
+        }
         Some(entry)
     }
 }
@@ -348,11 +353,11 @@ mod tests {
                 prop_assert!(sessions.by_key.len() <= capacity);
                 for (key, entry) in &sessions.by_key {
                     prop_assert!(sessions.by_expiry.contains(&(entry.login.expires, *key)));
-                    let place = (Arc::clone(&entry.folded), entry.login.expires, *key);
-                    prop_assert!(sessions.by_identity.contains(&place));
+                    prop_assert!(sessions.of(&entry.folded).contains(&(entry.login.expires, *key)));
                 }
                 prop_assert_eq!(sessions.by_key.len(), sessions.by_expiry.len());
-                prop_assert_eq!(sessions.by_key.len(), sessions.by_identity.len());
+                prop_assert_eq!(sessions.by_key.len(), sessions.by_identity.values().map(Vec::len).sum::<usize>());
+                prop_assert!(sessions.by_identity.values().all(|of| !of.is_empty()));
             }
         }
     }

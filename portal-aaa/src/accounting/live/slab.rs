@@ -3,10 +3,11 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    hash::{BuildHasher as _, BuildHasherDefault, Hasher, RandomState},
+    hash::{BuildHasher as _, BuildHasherDefault, Hasher},
     sync::Arc,
 };
 
+use foldhash::{fast, quality::RandomState};
 use provisioning::identity::Mac;
 
 use super::entry::{Entry, NONE, Name};
@@ -22,8 +23,8 @@ pub(super) struct Slab {
     index: HashMap<u64, u32, BuildHasherDefault<AsItIs>>,
     hasher: RandomState,
     /// First session of each subscriber; the others follow by `next`.
-    subscribers: HashMap<Subscriber, u32>,
-    clients: HashSet<Arc<str>>,
+    subscribers: HashMap<Subscriber, u32, fast::RandomState>,
+    clients: HashSet<Arc<str>, fast::RandomState>,
     serial: u32,
 }
 

@@ -11,10 +11,11 @@
 use std::{
     cmp::Reverse,
     collections::{BinaryHeap, HashMap, VecDeque},
-    hash::{BuildHasher as _, RandomState},
+    hash::BuildHasher as _,
     net::{IpAddr, Ipv4Addr},
 };
 
+use foldhash::quality::RandomState;
 use provisioning::identity::Mac;
 
 use super::{
@@ -54,9 +55,12 @@ impl Default for Limits {
 const MISSED: u32 = 3;
 /// What no longer counts is kept for as long again, at least so long, seconds.
 const KEEP_SECS: u32 = 3600;
-/// Sessions looked at for the one to go when the table is full: each login then looks at so many, and they are not in
-/// any cache.
-const SAMPLE: u32 = 16;
+/// Sessions looked at for each one to go when the table is full: they are not in any cache.
+const SAMPLE: usize = 8;
+/// Sessions that go together then, where the table is large: most logins find room.
+const ROOM: usize = 8;
+/// A table that may have fewer than this times [`ROOM`] makes room for one at a time.
+const LARGE: usize = 1024;
 /// Seconds until a Disconnect-Request that was not answered is sent again.
 const AGAIN_SECS: [u32; 4] = [3, 15, 60, 600];
 /// Ended sessions remembered, so that a late report does not bring them back.
@@ -114,7 +118,7 @@ impl Table {
             soon: Vec::new(),
             ended: HashMap::new(),
             ended_in_order: VecDeque::new(),
-            hasher: RandomState::new(),
+            hasher: RandomState::default(),
             hand: 0,
         }
     }
@@ -427,18 +431,18 @@ impl Table {
     }
 
     fn make_room(&mut self, now: u32) {
+        let room = (self.limits.sessions / LARGE).clamp(1, ROOM);
         while self.slab.len() >= self.limits.sessions.max(1) {
-            let mut oldest: Option<(bool, u32, u32)> = None;
-            let mut looked = 0;
-            while looked < SAMPLE || oldest.is_none() {
-                looked += 1;
+            // Those longest not heard of, of some that stand together; of a few twice as many, for one is soon missed.
+            let mut seen = Vec::with_capacity(SAMPLE * room.max(2));
+            while seen.len() < seen.capacity() {
                 self.hand = if self.hand + 1 < self.slab.places() { self.hand + 1 } else { 0 };
                 if let Some(entry) = self.slab.get(self.hand) {
-                    let this = (self.counts(now, entry), entry.heard_at, self.hand);
-                    oldest = Some(oldest.map_or(this, |oldest| oldest.min(this)));
+                    seen.push((self.counts(now, entry), entry.heard_at, self.hand));
                 }
             }
-            if let Some((.., place)) = oldest {
+            seen.select_nth_unstable(room - 1);
+            for (.., place) in seen.into_iter().take(room) {
                 self.slab.remove(place);
             }
         }
