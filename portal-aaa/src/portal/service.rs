@@ -310,7 +310,7 @@ fn log_refused(source: IpAddr, request: Option<&CredentialRequest>, rejection: &
         event = "credential-refused",
         reason = rejection.reason.code(),
         detail = rejection.detail,
-        field = rejection.unread.and_then(FormatError::field),
+        field = rejection.field,
         %source,
         mac = request.map(|r| tracing::field::display(r.mac)),
         imsi = request.and_then(|r| r.imsi.as_ref()).map(tracing::field::display),
