@@ -24,7 +24,7 @@ use portal_aaa::{
     store::{Store, StoreError},
 };
 use provisioning::{
-    message::{Credential, Reason},
+    message::{Credential, Flaw, Reason},
     xml::{MAX_BODY, decode_credential, decode_refusal},
 };
 use tokio::{io::AsyncWriteExt, time::timeout};
@@ -311,6 +311,7 @@ async fn impossible_identifiers_are_refused_by_name() {
         let before = logged("127.0.16.1").len();
         let reply = bench.post(device, &good.replace(old, new)).await;
         refused(&reply, Reason::BadRequest, None);
+        assert_eq!(decode_refusal(&reply.body).unwrap().flaw, Flaw::new(detail, Some(field)));
         let log = logged("127.0.16.1").split_off(before);
         assert!(
             log.contains(&format!("detail=\"{detail}")) && log.contains(field),

@@ -76,6 +76,14 @@ pub(crate) const AAA: &[Package] = &[
     needed("openssl", "makes certificates of each kind"),
 ];
 
+/// Wanted by `bench portal`.
+pub(crate) const PORTAL: &[Package] = &[
+    needed("eapoltest", "logs in with what was issued"),
+    needed("openssl", "makes certificates of each kind"),
+    needed("iproute2", "a network of its own"),
+    needed("tcpdump", "captures the traffic that is searched for secrets"),
+];
+
 /// Installs what is missing of `wanted`.
 pub(crate) fn ensure(wanted: &[Package]) -> Result<()> {
     let mut missing: Vec<&Package> = Vec::new();

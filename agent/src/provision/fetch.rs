@@ -23,7 +23,16 @@ pub(super) fn answer(format: Format, status: u16, retry_after: Option<&str>, bod
     }
     let header = retry_after.and_then(seconds);
     match format.decode_refusal(body) {
-        Ok(Refusal { reason, retry_after }) => refused(reason, header.max(retry_after)),
+        Ok(Refusal { reason, retry_after, flaw }) => {
+            if let Some(flaw) = flaw {
+                tracing::warn!(
+                    flaw = flaw.code(),
+                    field = flaw.field(),
+                    "the portal finds fault with the request"
+                );
+            }
+            refused(reason, header.max(retry_after))
+        }
         // A newer portal's code: status and fault alone say whether trying again can help.
         Err(error) if status >= 400 && error.is_unknown_reason() => {
             tracing::warn!(status, reason = %unknown_reason(body), "the portal refused with a code unknown here");
@@ -83,7 +92,7 @@ mod tests {
     use super::*;
 
     fn refusal(reason: Reason, retry_after: Option<u64>) -> String {
-        let refusal = Refusal { reason, retry_after: retry_after.map(Duration::from_secs) };
+        let refusal = Refusal::new(reason, retry_after.map(Duration::from_secs));
         encode_refusal(&refusal).expect("fits").as_str().to_owned()
     }
 
@@ -142,7 +151,7 @@ mod tests {
 
     #[test]
     fn every_format_says_the_same() {
-        let refusal = Refusal { reason: Reason::NoSession, retry_after: Some(Duration::from_secs(5)) };
+        let refusal = Refusal::new(Reason::NoSession, Some(Duration::from_secs(5)));
         for format in Format::ALL {
             let written = format.encode_refusal(&refusal).expect("fits");
             let status = format.refusal_status(refusal.reason);
@@ -155,7 +164,7 @@ mod tests {
             assert_eq!(reason, Reason::TemporarilyUnavailable);
             assert_eq!(unknown_reason(newer.as_bytes()), "moon-phase");
             // The sender's fault, with the same status in SOAP 1.1.
-            let refusal = Refusal { reason: Reason::NotEntitled, retry_after: None };
+            let refusal = Refusal::new(Reason::NotEntitled, None);
             let newer = format.encode_refusal(&refusal).expect("fits").as_str().replace("not-entitled", "x");
             let event = answer(format, format.refusal_status(Reason::NotEntitled), None, newer.as_bytes());
             assert_eq!(event, Event::Refused { reason: Reason::BadRequest, retry_after: None });

@@ -12,14 +12,12 @@ mod wire;
 
 use std::io;
 
-use serde::{Serialize, de::DeserializeOwned};
-use zeroize::Zeroizing;
-
 use crate::{
-    document::Document,
+    document::{Document, Secretive},
     message::{Credential, CredentialRequest, Refusal},
     xml::{self, MAX_BODY, MAX_DEPTH, MAX_ELEMENTS, XmlError},
 };
+use serde::{Serialize, de::DeserializeOwned};
 
 /// What `Content-Type` says.
 pub const CONTENT_TYPE: &str = "application/json";
@@ -178,26 +176,24 @@ fn parse<T: DeserializeOwned>(
 }
 
 fn document(root: &'static str, content: &impl Serialize) -> Result<Document, JsonError> {
-    // Reserved in full, so that growing leaves no copies behind.
-    let mut buffer = Bounded(Zeroizing::new(Vec::with_capacity(MAX_BODY)));
+    let mut buffer = Bounded(Secretive::new());
     let written = serde_json::to_writer_pretty(&mut buffer, &wire::Member(root, content));
     written.and_then(|()| io::Write::write_all(&mut buffer, b"\n").map_err(serde_json::Error::io)).map_err(
         |_| JsonError::TooLarge, // Nothing else can go wrong: all names are text and all values are finite.
     )?;
-    let octets = std::mem::take(&mut *buffer.0);
-    let text = String::from_utf8(octets).map_err(|_| JsonError::NotUtf8)?;
-    Ok(Document::new(Zeroizing::new(text)))
+    Ok(buffer.0.finish())
 }
 
 /// At most [`MAX_BODY`] octets.
-struct Bounded(Zeroizing<Vec<u8>>);
+struct Bounded(Secretive);
 
 impl io::Write for Bounded {
     fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
         if self.0.len() + octets.len() > MAX_BODY {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        self.0.extend_from_slice(octets);
+        // serde_json writes whole pieces of text.
+        self.0.push(str::from_utf8(octets).map_err(|_| io::ErrorKind::InvalidData)?);
         Ok(octets.len())
     }
 

@@ -206,6 +206,47 @@ pub struct Refusal {
     pub reason: Reason,
     /// Wait at least this long.
     pub retry_after: Option<Duration>,
+    /// What is wrong with the message, where it was not read.
+    pub flaw: Option<Flaw>,
+}
+
+impl Refusal {
+    /// One of a message that was read.
+    pub const fn new(reason: Reason, retry_after: Option<Duration>) -> Self {
+        Self { reason, retry_after, flaw: None }
+    }
+}
+
+/// What is wrong with a message, for who wrote it. Never says what stood in it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flaw {
+    code: String,
+    field: Option<String>,
+}
+
+/// Longest word of a [`Flaw`].
+const MAX_WORD: usize = 64;
+
+impl Flaw {
+    /// Stable code, and the field of the schema that it is about: lower case letters, digits and `-`, at most 64. None
+    /// where the code is no such word; a field that is none is left out.
+    pub fn new(code: &str, field: Option<&str>) -> Option<Self> {
+        let word = |text: &str| {
+            let fits = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+            ((1..=MAX_WORD).contains(&text.len()) && text.bytes().all(fits)).then(|| text.to_owned())
+        };
+        Some(Self { code: word(code)?, field: field.and_then(word) })
+    }
+
+    /// Stable code, as `FormatError::code` of the `provisioning` crate has them.
+    pub fn code(&self) -> &str {
+        &self.code
+    }
+
+    /// Which field.
+    pub fn field(&self) -> Option<&str> {
+        self.field.as_deref()
+    }
 }
 
 /// Stable reason codes that a device may see. The operator's log says more.

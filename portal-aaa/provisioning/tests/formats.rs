@@ -11,8 +11,8 @@ use provisioning::{
     document::Document,
     format::{Format, FormatError},
     message::{
-        AfterMove, Credential, CredentialRequest, EapSettings, InnerMethod, MacMode, Network, OuterMethod,
-        Policy, Reason, Refusal, Sequence, Trigger,
+        AfterMove, Credential, CredentialRequest, EapSettings, Flaw, InnerMethod, MacMode, Network,
+        OuterMethod, Policy, Reason, Refusal, Sequence, Trigger,
     },
     secret::Password,
     xml::{
@@ -182,8 +182,12 @@ fn the_credential() -> Credential {
     }
 }
 
+fn the_flaw() -> Refusal {
+    Refusal { flaw: Flaw::new("imei-check-digit", Some("imei")), ..Refusal::new(Reason::BadRequest, None) }
+}
+
 fn the_refusal() -> Refusal {
-    Refusal { reason: Reason::NoSession, retry_after: Some(Duration::from_secs(5)) }
+    Refusal::new(Reason::NoSession, Some(Duration::from_secs(5)))
 }
 
 fn vector(format: Format, name: &str) -> String {
@@ -201,6 +205,9 @@ fn messages_are_written_and_read_as_the_vectors_say() {
         assert_eq!(text(format.encode_request(&the_request())), request);
         assert_eq!(text(format.encode_credential(&the_credential())), credential);
         assert_eq!(text(format.encode_refusal(&the_refusal())), refusal);
+        let flawed = vector(format, "flaw");
+        assert_eq!(text(format.encode_refusal(&the_flaw())), flawed);
+        assert_eq!(format.decode_refusal(flawed.as_bytes()), Ok(the_flaw()));
         assert_eq!(format.decode_request(request.as_bytes()), Ok(the_request()));
         assert_eq!(format.decode_credential(credential.as_bytes()), Ok(the_credential()));
         assert_eq!(format.decode_refusal(refusal.as_bytes()), Ok(the_refusal()));
@@ -209,7 +216,7 @@ fn messages_are_written_and_read_as_the_vectors_say() {
 
 #[test]
 fn faults_about_the_envelope_are_written_as_the_vectors_say() {
-    let refusal = Refusal { reason: Reason::BadRequest, retry_after: None };
+    let refusal = Refusal::new(Reason::BadRequest, None);
     for (format, error, name, fault) in [
         (Format::Soap11, SoapError::NotUnderstood, "must-understand", Fault::MustUnderstand),
         (Format::Soap12, SoapError::Version, "version-mismatch", Fault::VersionMismatch),

@@ -15,6 +15,7 @@ use tokio::{
     net::TcpListener,
     runtime,
     signal::unix::{Signal, SignalKind, signal},
+    sync::oneshot,
 };
 
 use super::{
@@ -102,7 +103,8 @@ pub(super) fn run(options: &Options) -> Result<()> {
     };
     let tls = portal::tls::load(&settings.portal.certificate, &settings.portal.key)
         .context("the portal's certificate cannot be used")?;
-    let portal = Portal::new(prover, authority, clock, settings.portal.limits);
+    let portal = Portal::new(prover, authority, clock, settings.portal.limits)
+        .context("a thread cannot be started")?;
 
     let tokio = runtime::Builder::new_multi_thread().worker_threads(PORTAL_THREADS).enable_all().build()?;
     let radius = tokio.block_on(async {
@@ -113,10 +115,16 @@ pub(super) fn run(options: &Options) -> Result<()> {
         let radius = radius::spawn(&radius_settings, parts).context("the AAA cannot start")?;
         tracing::info!(event = "portal-ready", address = %listener.local_addr()?, name = settings.portal.name);
         notify(&[NotifyState::Ready]);
+        // Among the connections, not on this thread: who accepts one would wake another thread to serve it.
+        let (told, stopped) = oneshot::channel::<()>();
+        let mut serving = tokio::spawn(portal::serve(listener, tls, portal, async { drop(stopped.await) }));
         tokio::select! {
-            () = portal::serve(listener, tls, portal, stop(&mut terminate, &mut interrupt)) => {}
+            () = stop(&mut terminate, &mut interrupt) => {}
             () = reload(&mut hangup, &radius) => {}
+            ended = &mut serving => return Err(ended.err().map_or(anyhow::anyhow!("the portal ended"), Into::into)),
         }
+        drop(told);
+        serving.await.context("the portal died")?;
         anyhow::Ok(radius)
     })?;
     // Accounting that was received is written before this returns.

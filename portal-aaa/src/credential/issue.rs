@@ -50,7 +50,7 @@ pub struct IssueRequest {
 }
 
 /// Why there is no credential.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, thiserror::Error)]
 pub enum IssueError {
     /// Neither IMSI nor IMEI.
     #[error("a credential needs an IMSI or an IMEI")]
@@ -117,6 +117,49 @@ impl Authority {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+
+    /// As [`Self::issue_entitled`] for each, in the order of the requests, in one transaction. What is `Ok` is on disk.
+    pub fn issue_each_entitled(
+        &self,
+        now: u64,
+        requests: &[IssueRequest],
+        random: &mut Random<'_>,
+        entitlement: Entitlement,
+    ) -> Vec<Result<Credential, IssueError>> {
+        let [_, _, ..] = requests else {
+            return requests
+                .iter()
+                .map(|request| self.issue_entitled(now, request, random, entitlement))
+                .collect();
+        };
+        let mut records = Vec::with_capacity(requests.len());
+        let mut prepared = Vec::with_capacity(requests.len());
+        for request in requests {
+            prepared.push(self.prepare(now, request, random).map(|(credential, record)| {
+                tracing::info!(event = "credential-generated", username = credential.username);
+                records.push(record);
+                credential
+            }));
+        }
+        let mut written = self.store.insert_each(&records, entitlement).map(Vec::into_iter);
+        let outcome = |(credential, request): (Result<Credential, IssueError>, &IssueRequest)| {
+            let credential = credential?;
+            let stored = match &mut written {
+                Ok(each) => each.next().unwrap_or(Err(StoreError::Corrupt { what: "answer" })),
+                Err(error) => Err(error.clone()),
+            };
+            match stored {
+                Ok(()) => {
+                    tracing::info!(event = "credential-stored", username = credential.username, mac = %request.mac);
+                    Ok(credential)
+                }
+                // Hardly ever: a username that is there already.
+                Err(StoreError::Exists { .. }) => self.issue_entitled(now, request, random, entitlement),
+                Err(error) => Err(error.into()),
+            }
+        };
+        prepared.into_iter().zip(requests).map(outcome).collect()
     }
 
     /// Makes many, in the order of the requests, in one transaction; all of them are on disk when it returns `Ok`.

@@ -7,7 +7,7 @@ use provisioning::{
     document::Document,
     format::{Format, FormatError},
     identity::{Imei, Mac},
-    message::{Credential, CredentialRequest, Reason, Refusal},
+    message::{Credential, CredentialRequest, Flaw, Reason, Refusal},
 };
 
 use crate::{
@@ -25,8 +25,10 @@ pub struct Rejection {
     pub retry_after: Option<Duration>,
     /// Stable code for the operator.
     pub detail: &'static str,
-    /// What was wrong with the message, where it was not read: for the operator's log, and for SOAP's own faults.
+    /// What was wrong with the message, where it was not read: for SOAP's own faults.
     pub unread: Option<FormatError>,
+    /// The field of the message that it is about, where it was not read; the device is told.
+    pub field: Option<&'static str>,
 }
 
 /// What goes back to the device.
@@ -48,12 +50,18 @@ const FAILURE_RETRY: Duration = Duration::from_secs(30);
 impl Rejection {
     /// The body is no message; `detail` says how.
     pub fn unreadable(detail: &'static str) -> Self {
-        Self { reason: Reason::BadRequest, retry_after: None, detail, unread: None }
+        Self { reason: Reason::BadRequest, retry_after: None, detail, unread: None, field: None }
+    }
+
+    /// A value of the message that cannot be.
+    pub fn impossible(detail: &'static str, field: &'static str) -> Self {
+        Self { field: Some(field), ..Self::unreadable(detail) }
     }
 
     /// The device asks too often.
     pub fn too_often(wait: Duration) -> Self {
-        Self { reason: Reason::RateLimited, retry_after: Some(wait), detail: "request-rate", unread: None }
+        let (reason, retry_after) = (Reason::RateLimited, Some(wait));
+        Self { reason, retry_after, detail: "request-rate", unread: None, field: None }
     }
 
     /// The portal itself failed; `detail` says where.
@@ -63,20 +71,21 @@ impl Rejection {
             retry_after: Some(FAILURE_RETRY),
             detail,
             unread: None,
+            field: None,
         }
     }
 }
 
 impl From<FormatError> for Rejection {
     fn from(error: FormatError) -> Self {
-        Self { unread: Some(error), ..Self::unreadable(error.code()) }
+        Self { unread: Some(error), field: error.field(), ..Self::unreadable(error.code()) }
     }
 }
 
 impl From<Denial> for Rejection {
     fn from(denial: Denial) -> Self {
         let (reason, retry_after) = (denial.reason(), denial.retry_after());
-        Self { reason, retry_after, detail: denial.detail(), unread: None }
+        Self { reason, retry_after, detail: denial.detail(), unread: None, field: None }
     }
 }
 
@@ -100,10 +109,10 @@ pub fn read(format: Format, body: &[u8]) -> Result<CredentialRequest, Rejection>
     let request = format.decode_request(body)?;
     // A card that does not know its address; a credential bound to it would be everybody's.
     if request.mac == Mac([0; 6]) {
-        return Err(Rejection::unreadable("mac-zero"));
+        return Err(Rejection::impossible("mac-zero", "mac"));
     }
     if request.imei.as_ref().is_some_and(|imei| !checks(imei)) {
-        return Err(Rejection::unreadable("imei-check-digit"));
+        return Err(Rejection::impossible("imei-check-digit", "imei"));
     }
     Ok(request)
 }
@@ -157,7 +166,11 @@ pub fn refuse(format: Format, rejection: &Rejection) -> Answer {
         .map(|wait| wait.as_secs() + u64::from(wait.subsec_nanos() > 0))
         .map(|s| s.max(1));
     let retry_after = retry_after_secs.map(Duration::from_secs);
-    let refusal = Refusal { reason: rejection.reason, retry_after };
+    // Of its own message the sender may know all; why nobody vouches for him, he may not.
+    let flaw = (rejection.reason == Reason::BadRequest)
+        .then(|| Flaw::new(rejection.detail, rejection.field))
+        .flatten();
+    let refusal = Refusal { reason: rejection.reason, retry_after, flaw };
     let written = match rejection.unread {
         Some(error) => format.encode_unread(&refusal, error),
         None => format.encode_refusal(&refusal).map(|body| (format.refusal_status(refusal.reason), body)),
@@ -203,13 +216,13 @@ mod tests {
         let zero = CredentialRequest { mac: Mac([0; 6]), ..request() };
         for format in Format::ALL {
             let body = format.encode_request(&zero).unwrap();
-            assert_eq!(read(format, body.as_bytes()), Err(Rejection::unreadable("mac-zero")));
+            assert_eq!(read(format, body.as_bytes()), Err(Rejection::impossible("mac-zero", "mac")));
             let body = format.encode_request(&request()).unwrap();
             assert_eq!(read(format, body.as_bytes()), Ok(request()));
         }
         let wrong = read(Format::Xml, b"<a/>").unwrap_err();
         assert_eq!((wrong.reason, wrong.detail), (Reason::BadRequest, "wrong-root"));
-        assert_eq!(wrong.unread.and_then(FormatError::field), Some("credential-request"));
+        assert_eq!(wrong.field, Some("credential-request"));
     }
 
     #[test]
@@ -233,7 +246,8 @@ mod tests {
                 assert_eq!((answer.status, answer.retry_after_secs), (status, retry), "{format:?}");
                 let read = format.decode_refusal(answer.body.unwrap().as_bytes()).unwrap();
                 let retry_after = retry.map(Duration::from_secs);
-                assert_eq!(read, Refusal { reason: rejection.reason, retry_after });
+                let flaw = if rejection.reason == Reason::BadRequest { Flaw::new("x", None) } else { None };
+                assert_eq!(read, Refusal { reason: rejection.reason, retry_after, flaw });
             }
         }
     }

@@ -3,14 +3,11 @@
 //! A connection carries one request and is closed: devices come a few times a day, and an idle connection would
 //! hold a place for nothing.
 
-use std::{io, net::IpAddr, pin::pin, sync::Arc, time::Duration};
+use std::{convert::Infallible, io, net::IpAddr, pin::pin, sync::Arc, time::Duration};
 
-use axum::Extension;
-use hyper::server::conn::http1;
-use hyper_util::{
-    rt::{TokioIo, TokioTimer},
-    service::TowerToHyperService,
-};
+use axum::body::Body;
+use hyper::{body::Incoming, http::Request, server::conn::http1, service::service_fn};
+use hyper_util::rt::{TokioIo, TokioTimer};
 use rustls::ServerConfig;
 use tokio::{
     net::{TcpListener, TcpStream},
@@ -21,7 +18,7 @@ use tokio_rustls::TlsAcceptor;
 
 use super::{
     Portal,
-    service::{Source, router},
+    service::answer,
     slots::{Slot, Slots},
 };
 
@@ -50,6 +47,8 @@ pub async fn serve(
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
                     let source = peer.ip().to_canonical();
+                    // Those that have ended; to be woken for each of them would cost more.
+                    while open.try_join_next().is_some() {}
                     match portal.place(&slots, source) {
                         Ok(slot) => drop(open.spawn(connection(stream, source, acceptor.clone(), Arc::clone(&portal), slot))),
                         // Closed at once: to answer would take the place that there is not.
@@ -61,7 +60,6 @@ pub async fn serve(
                     sleep(ACCEPT_PAUSE).await;
                 }
             },
-            Some(_) = open.join_next(), if !open.is_empty() => {}
         }
     }
     drop(listener);
@@ -104,18 +102,23 @@ async fn exchange(
     portal: Arc<Portal>,
 ) -> Result<(), Ended> {
     let limits = portal.limits;
+    // An answer must not wait until the peer has acknowledged the end of the handshake.
+    stream.set_nodelay(true).map_err(Ended::Tls)?;
     let stream = timeout(limits.handshake, acceptor.accept(stream))
         .await
         .map_err(|_| Ended::Slow("handshake"))?
         .map_err(Ended::Tls)?;
-    let service = router(portal).layer(Extension(Source(source)));
+    let portal = &*portal;
+    let service = service_fn(|http: Request<Incoming>| async move {
+        Ok::<_, Infallible>(answer(portal, source, http.map(Body::new)).await)
+    });
     http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header)
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEADER)
         .keep_alive(false)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(service))
+        .serve_connection(TokioIo::new(stream), service)
         .await
         .map_err(Ended::Http)
 }

@@ -10,6 +10,7 @@
 //! | [`listen`] | accepts a connection, within the limits of [`slots`], and bounds its every step in time |
 //! | [`tls`] | certificate and key to a TLS 1.2/1.3 configuration |
 //! | [`service`] | HTTP: formats, rate ([`rate`]), body, then the order decode → prove → admit → issue → encode |
+//! | `issuing` | the one thread that writes credentials, many at a time |
 //! | [`decide`] | what each failure on that way means for the device and for the operator; pure |
 //! | [`describe`] | the contract as files; pure |
 //!
@@ -21,6 +22,7 @@
 pub mod decide;
 pub mod describe;
 pub mod issuer;
+mod issuing;
 pub mod limits;
 pub mod listen;
 pub mod rate;

@@ -1,22 +1,19 @@
 //! HTTP on top of the decisions: routes, rate, body, and one log line a request.
 //!
 //! The order is body → rate → format → decode → prove → rate of the subscriber → admit → issue → encode; a step that
-//! fails ends it. [`super::listen`] calls
-//! [`router`] for each connection.
+//! fails ends it. [`super::listen`] calls [`answer`] for each connection.
 
 use std::{
     hash::Hash,
+    io,
     net::IpAddr,
     sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
 use axum::{
-    Extension, Router,
     body::{Body, Bytes, to_bytes},
-    extract::{Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, Response, StatusCode, header},
-    routing::{get, post},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, Request, Response, StatusCode, header},
 };
 use provisioning::{
     format::{Format, FormatError},
@@ -30,6 +27,7 @@ use super::{
     Issuer, Limits,
     decide::{Answer, Rejection, admit, grant, read, refuse},
     describe::describe,
+    issuing::Issuing,
     rate::{Rates, device},
     slots::{Full, Slot, Slots},
 };
@@ -43,18 +41,15 @@ use crate::{
 /// All that a request needs.
 pub struct Portal {
     prover: Arc<Prover>,
-    issuer: Arc<dyn Issuer>,
     clock: Clock,
     pub(super) limits: Limits,
     rates: Mutex<Rates<IpAddr>>,
     subscribers: Mutex<Rates<Handle>>,
     total: Mutex<Rates<()>>,
-    issuing: Arc<Semaphore>,
+    /// So many at a time that a queue forms here, bounded by time, not there.
+    places: Semaphore,
+    issuing: Issuing,
 }
-
-/// Address that the connection comes from, never IPv4-mapped.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Source(pub(super) IpAddr);
 
 /// What the request's headers say of formats.
 #[derive(Debug, Clone, Copy)]
@@ -93,22 +88,28 @@ impl<E: Into<Rejection>> From<E> for Failed {
 }
 
 impl Portal {
-    /// A portal that believes `prover` and has credentials made by `issuer`.
-    pub fn new(prover: Arc<Prover>, issuer: Arc<dyn Issuer>, clock: Clock, limits: Limits) -> Arc<Self> {
+    /// A portal that believes `prover` and has credentials made by `issuer`, on a thread that it starts.
+    pub fn new(
+        prover: Arc<Prover>,
+        issuer: Arc<dyn Issuer>,
+        clock: Clock,
+        limits: Limits,
+    ) -> io::Result<Arc<Self>> {
         let rates = Mutex::new(Rates::new(limits.burst, limits.refill, limits.rates));
         let subscribers =
             Mutex::new(Rates::new(limits.subscriber_burst, limits.subscriber_refill, limits.rates));
         let second = limits.total_per_second.max(1);
         let total = Mutex::new(Rates::new(second, Duration::from_secs(1) / second, 1));
-        let issuing = Arc::new(Semaphore::new(limits.issuing));
-        Arc::new(Self { prover, issuer, clock, limits, rates, subscribers, total, issuing })
+        let places = Semaphore::new(limits.issuing);
+        let issuing = Issuing::start(issuer, clock)?;
+        Ok(Arc::new(Self { prover, clock, limits, rates, subscribers, total, places, issuing }))
     }
 
     /// One request, from octets to credential. What could be read of it is left in `seen` for the log.
     async fn credential(
         &self,
         source: IpAddr,
-        http: Request,
+        http: Request<Body>,
         agreed: Result<Agreed, NegotiateError>,
         seen: &mut Option<CredentialRequest>,
     ) -> Result<(Answer, Credential), Failed> {
@@ -184,7 +185,7 @@ impl Portal {
         Ok(proved.await.map_err(|_| Rejection::failed("panicked"))??)
     }
 
-    async fn body(&self, http: Request) -> Result<Bytes, Rejection> {
+    async fn body(&self, http: Request<Body>) -> Result<Bytes, Rejection> {
         let announced =
             http.headers().get(header::CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<u64>().ok());
         if announced.is_some_and(|length| length > MAX_BODY as u64) {
@@ -198,17 +199,10 @@ impl Portal {
         }
     }
 
-    /// The database blocks, so it gets a thread; and so many at most that a queue forms here, not there.
+    /// The database blocks, so it has a thread of its own.
     async fn issue(&self, request: IssueRequest) -> Result<Credential, Rejection> {
-        let issuing = Arc::clone(&self.issuing).acquire_owned().await;
-        let issuing = issuing.map_err(|_| Rejection::failed("stopping"))?;
-        let (issuer, clock) = (Arc::clone(&self.issuer), self.clock);
-        let issued = spawn_blocking(move || {
-            let issued = issuer.issue(clock.now().unix, &request);
-            drop(issuing);
-            issued
-        });
-        match issued.await {
+        let _place = self.places.acquire().await.map_err(|_| Rejection::failed("stopping"))?;
+        match self.issuing.issue(request).await {
             Ok(Ok(credential)) => Ok(credential),
             Ok(Err(error @ IssueError::Store(StoreError::NotEntitled { .. }))) => {
                 Err(Rejection::from(&error))
@@ -222,22 +216,25 @@ impl Portal {
     }
 }
 
-/// The routes.
-pub(super) fn router(portal: Arc<Portal>) -> Router {
-    let not_found = || async { StatusCode::NOT_FOUND };
-    Router::new()
-        .route("/v1/credential", post(credential).get(description))
-        .route("/healthz", get(|| async { "ok\n" }))
-        .fallback(not_found)
-        .method_not_allowed_fallback(not_found)
-        .with_state(portal)
+/// What is asked of this portal, by path and method.
+pub(super) async fn answer(portal: &Portal, source: IpAddr, http: Request<Body>) -> Response<Body> {
+    match (http.uri().path(), http.method()) {
+        (PATH, &Method::POST) => credential(portal, source, http).await,
+        (PATH, &Method::GET | &Method::HEAD) => description(&http),
+        ("/healthz", &Method::GET | &Method::HEAD) => Response::new(Body::from("ok\n")),
+        _ => not_found(),
+    }
 }
 
-async fn credential(
-    State(portal): State<Arc<Portal>>,
-    Extension(Source(source)): Extension<Source>,
-    http: Request,
-) -> Response<Body> {
+const PATH: &str = "/v1/credential";
+
+fn not_found() -> Response<Body> {
+    let mut nothing = Response::new(Body::empty());
+    *nothing.status_mut() = StatusCode::NOT_FOUND;
+    nothing
+}
+
+async fn credential(portal: &Portal, source: IpAddr, http: Request<Body>) -> Response<Body> {
     let agreed = Agreed::new(http.headers());
     let reply = agreed.map_or_else(|_| Format::default(), |agreed| agreed.reply);
     let mut seen = None;
@@ -272,12 +269,10 @@ fn no_format(error: NegotiateError) -> Response<Body> {
 }
 
 /// `?wsdl`, `?xsd`, `?json-schema`: the contract, for who writes another client.
-async fn description(http: Request) -> Response<Body> {
+fn description(http: &Request<Body>) -> Response<Body> {
     let host = http.headers().get(header::HOST).and_then(|host| host.to_str().ok());
     let Some((content_type, text)) = http.uri().query().and_then(|query| describe(query, host)) else {
-        let mut nothing = Response::new(Body::empty());
-        *nothing.status_mut() = StatusCode::NOT_FOUND;
-        return nothing;
+        return not_found();
     };
     let mut response = Response::new(Body::from(text));
     response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
@@ -315,7 +310,7 @@ fn log_refused(source: IpAddr, request: Option<&CredentialRequest>, rejection: &
         event = "credential-refused",
         reason = rejection.reason.code(),
         detail = rejection.detail,
-        field = rejection.unread.and_then(FormatError::field),
+        field = rejection.field,
         %source,
         mac = request.map(|r| tracing::field::display(r.mac)),
         imsi = request.and_then(|r| r.imsi.as_ref()).map(tracing::field::display),

@@ -28,7 +28,7 @@ pub struct Handle(pub [u8; 32]);
 pub struct Sealed(pub Vec<u8>);
 
 /// What went wrong in the database.
-#[derive(Debug, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum StoreError {
     /// The database cannot be reached or refused the statement.
     #[error("database: {0}")]
@@ -234,6 +234,14 @@ pub trait Store: Subscribers {
     /// Adds a credential; [`StoreError::Exists`] if there is one of this username, [`StoreError::NotEntitled`] if its
     /// subscriber may have none at this moment.
     fn insert_entitled(&self, record: &CredentialRecord, entitlement: Entitlement) -> Result<(), StoreError>;
+    /// Adds each as [`Self::insert_entitled`] does, all in one transaction (group commit). An error of the whole means
+    /// that none is there; else each has an answer of its own, in the order of the records, and what is answered with
+    /// `Ok` is on disk.
+    fn insert_each(
+        &self,
+        records: &[CredentialRecord],
+        entitlement: Entitlement,
+    ) -> Result<Vec<Result<(), StoreError>>, StoreError>;
     /// Adds many in one transaction, for nobody who is barred. Gives the positions of those left out because there is one of this username.
     fn insert_credentials(&self, records: &[CredentialRecord]) -> Result<Vec<usize>, StoreError>;
     /// Finds a credential by whole username.

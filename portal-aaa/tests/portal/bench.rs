@@ -178,7 +178,7 @@ impl Bench {
         let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, listener.local_addr().unwrap().port()));
         let (stop, stopped) = oneshot::channel();
-        let portal = Portal::new(Arc::clone(&prover), issuer, clock, limits);
+        let portal = Portal::new(Arc::clone(&prover), issuer, clock, limits).unwrap();
         let serving = tokio::spawn(async move {
             portal::serve(listener, tls, portal, async { drop(stopped.await) }).await;
         });

@@ -1,6 +1,13 @@
 //! `cargo lab bench`: measurements against real peers. They never fail for being slow; they fail for being wrong.
 
 mod aaa;
+mod plot;
+mod portal;
+mod process;
+mod stock;
+mod target;
+
+use std::path::PathBuf;
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -19,6 +26,9 @@ pub(crate) struct Options {
     /// Only rows whose name contains this
     #[arg(long, value_name = "PART")]
     only: Option<String>,
+    /// The server that a portal's issue is compared with, as a process of its own: certificate and key
+    #[arg(long, hide = true, num_args = 2, value_names = ["CERTIFICATE", "KEY"])]
+    bare: Option<Vec<PathBuf>>,
 }
 
 /// Runs it; true where every login that had to succeed did, and every other did not.
@@ -26,10 +36,36 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
     match options.name.as_deref() {
         None => {
             println!("aaa    server CPU per login: portal-aaa, FreeRADIUS and hostapd in turn");
+            println!(
+                "portal server CPU per credential issued: the portal, and a bare TLS handshake, in turn"
+            );
             println!("\ncargo lab bench NAME [--quick] [--json] [--only PART]");
             Ok(true)
         }
         Some("aaa") => aaa::run(options.quick, options.json, options.only.as_deref()),
+        Some("portal") => match options.bare.as_deref() {
+            Some([certificate, key]) => portal::bare::serve(certificate, key).map(|()| true),
+            _ => portal::run(options.quick, options.json, options.only.as_deref()),
+        },
         Some(name) => bail!("no benchmark {name}; see cargo lab bench"),
+    }
+}
+
+/// The middle one, or the mean of both.
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    let (low, high) = (values.len().checked_sub(1)? / 2, values.len() / 2);
+    Some((values.get(low)? + values.get(high)?) / 2.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_middle() {
+        assert_eq!(median(vec![]), None);
+        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
+        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), Some(2.5));
     }
 }

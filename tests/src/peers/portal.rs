@@ -24,6 +24,7 @@ pub(crate) struct PortalAaa {
     program: PathBuf,
     dir: PathBuf,
     radius: u16,
+    accounting: u16,
     portal: u16,
     daemon: Daemon,
 }
@@ -56,7 +57,7 @@ impl PortalAaa {
             init.args([option, &port.to_string()]);
         }
         workshop::run(&mut init)?;
-        let made = Self::existing(program, name, dir, logs, [radius, portal]);
+        let made = Self::existing(program, name, dir, logs, [radius, accounting, portal]);
         made.add_client()?;
         Ok(made)
     }
@@ -66,11 +67,17 @@ impl PortalAaa {
         self.admin(&["nas", "add", "loopback", "--network", "127.0.0.1/32", "--secret", SECRET]).map(drop)
     }
 
-    fn existing(program: PathBuf, name: &str, dir: &Path, logs: &Path, [radius, portal]: [u16; 2]) -> Self {
+    fn existing(
+        program: PathBuf,
+        name: &str,
+        dir: &Path,
+        logs: &Path,
+        [radius, accounting, portal]: [u16; 3],
+    ) -> Self {
         let config = dir.join("portal-aaa.toml").display().to_string();
         let words = [&*program.to_string_lossy(), "serve", "--config", &config, "--log-format", "json"];
         let daemon = Daemon::new(name, &Netns::here(), logs, &words);
-        Self { program, dir: dir.to_owned(), radius, portal, daemon }
+        Self { program, dir: dir.to_owned(), radius, accounting, portal, daemon }
     }
 
     /// Says nothing at all, as a server under measurement.
@@ -89,6 +96,16 @@ impl PortalAaa {
         local(self.radius)
     }
 
+    /// Where Accounting-Requests go.
+    pub(crate) fn accounting(&self) -> SocketAddr {
+        local(self.accounting)
+    }
+
+    /// Where devices ask for credentials.
+    pub(crate) fn portal(&self) -> SocketAddr {
+        local(self.portal)
+    }
+
     /// Its log.
     pub(crate) fn log(&self) -> &Path {
         self.daemon.log()
@@ -103,6 +120,25 @@ impl PortalAaa {
     pub(crate) fn certificate(&self) -> Certificate {
         let path = |file: &str| self.path("tls").join(file);
         Certificate { ca: path("ca.pem"), leaf: path("aaa.pem"), key: path("aaa.key") }
+    }
+
+    /// The certificate that devices see at the portal.
+    pub(crate) fn portal_certificate(&self) -> Certificate {
+        let path = |file: &str| self.path("tls").join(file);
+        // Another authority than that of the stations, where there is one.
+        let own = path("portal-ca.pem");
+        let ca = if own.exists() { own } else { path("ca.pem") };
+        Certificate { ca, leaf: path("portal.pem"), key: path("portal.key") }
+    }
+
+    /// Takes another certificate for the portal. Before `serve`.
+    pub(crate) fn use_portal_certificate(&self, other: &Certificate) -> Result<()> {
+        let path = |file: &str| self.path("tls").join(file);
+        let own = [path("portal-ca.pem"), path("portal.pem"), path("portal.key")];
+        for (from, to) in [&other.ca, &other.leaf, &other.key].into_iter().zip(&own) {
+            fs::copy(from, to).with_context(|| to.display().to_string())?;
+        }
+        Ok(())
     }
 
     /// Takes another certificate for the stations; the authority of the credentials follows. Before `serve`.
@@ -121,18 +157,19 @@ impl PortalAaa {
         super::write(&path, &format!("{before}\n{text}"))
     }
 
+    /// Another line in the configuration in place of this one, which must be there once. Before `serve`.
+    pub(crate) fn edit(&self, from: &str, to: &str) -> Result<()> {
+        let path = self.path("portal-aaa.toml");
+        let text = fs::read_to_string(&path)?;
+        let line = format!("\n{from}\n");
+        ensure!(text.matches(&line).count() == 1, "portal-aaa init writes no line {from}");
+        super::write(&path, &text.replace(&line, &format!("\n{to}\n")))
+    }
+
     /// Proposes TTLS to stations first. Before `serve`.
     pub(crate) fn propose_ttls(&self) -> Result<()> {
-        let path = self.path("portal-aaa.toml");
-        let mut text = fs::read_to_string(&path)?;
-        for (from, to) in
-            [("outer = \"peap\"", "outer = \"ttls\""), ("inner = \"mschapv2\"", "inner = \"pap\"")]
-        {
-            let line = format!("\n{from}\n");
-            ensure!(text.matches(&line).count() == 1, "portal-aaa init writes no line {from}");
-            text = text.replace(&line, &format!("\n{to}\n"));
-        }
-        super::write(&path, &text)
+        self.edit("outer = \"peap\"", "outer = \"ttls\"")?;
+        self.edit("inner = \"mschapv2\"", "inner = \"pap\"")
     }
 
     /// One command on this installation.
@@ -157,6 +194,12 @@ impl PortalAaa {
             self.daemon.must_run()?;
             Ok(TcpStream::connect_timeout(&portal, Duration::from_secs(1)).ok().map(drop))
         })
+    }
+
+    /// SIGKILL: it gets no chance to finish anything.
+    pub(crate) fn kill(&mut self) -> Result<()> {
+        self.daemon.must_run()?;
+        self.daemon.kill()
     }
 
     /// Ends it. It must have been alive until then.

@@ -260,7 +260,7 @@ fn every_format_is_spoken() {
 /// As a portal of before there were formats does.
 #[test]
 fn a_portal_that_answers_in_xml_is_understood() {
-    let refusal = Refusal { reason: Reason::BadRequest, retry_after: None };
+    let refusal = Refusal::new(Reason::BadRequest, None);
     let body = encode_refusal(&refusal).expect("encodes");
     for format in Format::ALL {
         let mut server = Server::start(response("400 Bad Request", "", body.as_str()));
@@ -272,7 +272,7 @@ fn a_portal_that_answers_in_xml_is_understood() {
 
 #[test]
 fn a_refusal_comes_with_its_wait() {
-    let refusal = Refusal { reason: Reason::NoSession, retry_after: Some(Duration::from_secs(5)) };
+    let refusal = Refusal::new(Reason::NoSession, Some(Duration::from_secs(5)));
     let body = encode_refusal(&refusal).expect("encodes");
     let server = Server::start(response("503 Service Unavailable", "Retry-After: 9\r\n", body.as_str()));
     let expected = Event::Refused { reason: Reason::NoSession, retry_after: Some(Duration::from_secs(9)) };

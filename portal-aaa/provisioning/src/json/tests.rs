@@ -116,7 +116,7 @@ fn bad_replies_are_refused_with_their_field() {
 fn parts_of_a_second_are_rounded_up() {
     use crate::message::Reason;
     let wait = |wait| {
-        let refusal = Refusal { reason: Reason::NoSession, retry_after: Some(wait) };
+        let refusal = Refusal::new(Reason::NoSession, Some(wait));
         let written = encode_refusal(&refusal).expect("fits");
         decode_refusal(written.as_bytes()).expect("valid").retry_after.map(|wait| wait.as_secs())
     };

@@ -9,8 +9,8 @@ use super::JsonError;
 use crate::{
     identity::{Imei, Imsi, Mac},
     message::{
-        Credential, CredentialRequest, EapSettings, InnerMethod, MAX_RESERVE, MacMode, OuterMethod, Policy,
-        Reason, Refusal, Trigger,
+        Credential, CredentialRequest, EapSettings, Flaw, InnerMethod, MAX_RESERVE, MacMode, OuterMethod,
+        Policy, Reason, Refusal, Trigger,
     },
     secret::Password,
     xml::text::{mac, rfc3339, station, time},
@@ -194,17 +194,27 @@ impl From<CredentialIn> for Credential {
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) struct RefusalOut {
+pub(super) struct RefusalOut<'a> {
     reason: Reason,
     #[serde(skip_serializing_if = "Option::is_none")]
     retry_after: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    flaw: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    field: Option<&'a str>,
 }
 
-impl RefusalOut {
-    pub(super) fn new(refusal: &Refusal) -> Self {
+impl<'a> RefusalOut<'a> {
+    pub(super) fn new(refusal: &'a Refusal) -> Self {
         let whole = |wait: Duration| wait.as_secs().saturating_add(u64::from(wait.subsec_nanos() > 0));
         let retry_after = refusal.retry_after.map(|wait| u32::try_from(whole(wait)).unwrap_or(u32::MAX));
-        Self { reason: refusal.reason, retry_after }
+        let flaw = refusal.flaw.as_ref();
+        Self {
+            reason: refusal.reason,
+            retry_after,
+            flaw: flaw.map(Flaw::code),
+            field: flaw.and_then(Flaw::field),
+        }
     }
 }
 
@@ -214,12 +224,17 @@ pub(super) struct RefusalIn {
     reason: Reason,
     #[serde(default)]
     retry_after: Option<u32>,
+    #[serde(default)]
+    flaw: Option<String>,
+    #[serde(default)]
+    field: Option<String>,
 }
 
 impl From<RefusalIn> for Refusal {
     fn from(read: RefusalIn) -> Self {
         let retry_after = read.retry_after.map(|seconds| Duration::from_secs(seconds.into()));
-        Self { reason: read.reason, retry_after }
+        let flaw = read.flaw.and_then(|code| Flaw::new(&code, read.field.as_deref()));
+        Self { reason: read.reason, retry_after, flaw }
     }
 }
 

@@ -7,8 +7,6 @@
 
 mod fault;
 
-use zeroize::Zeroizing;
-
 pub use self::fault::{Fault, decode_refusal, encode_fault, encode_refusal};
 use super::{
     Document, MAX_BODY, XmlError,
@@ -16,7 +14,10 @@ use super::{
     reply, request,
     write::DECLARATION,
 };
-use crate::message::{Credential, CredentialRequest};
+use crate::{
+    document::Secretive,
+    message::{Credential, CredentialRequest},
+};
 
 /// What `SOAPAction` (1.1) and the parameter `action` (1.2) say; without the quotes.
 pub const ACTION: &str = "urn:wifi-offload:provisioning:1:request";
@@ -131,12 +132,11 @@ fn envelope(version: Version, header: &str, body: &[&str]) -> Result<Document, S
     if parts().map(str::len).sum::<usize>() > MAX_BODY {
         return Err(XmlError::TooLarge.into());
     }
-    // Reserved in full, so that growing leaves no copies behind.
-    let mut text = Zeroizing::new(String::with_capacity(MAX_BODY));
+    let mut text = Secretive::new();
     for part in parts() {
-        text.push_str(part);
+        text.push(part);
     }
-    Ok(Document::new(text))
+    Ok(text.finish())
 }
 
 const END: &str = "</env:Body>\n</env:Envelope>\n";

@@ -1,17 +1,15 @@
-//! Elements to text. The buffer never moves and is cleared when it goes, because replies hold a password.
-
-use zeroize::Zeroizing;
+//! Elements to text. The buffer leaves no copy behind and is cleared when it goes, because replies hold a password.
 
 use super::{MAX_BODY, NAMESPACE, XmlError};
 pub(super) use crate::document::Document;
+use crate::document::Secretive;
 
 /// How every document begins.
 pub(super) const DECLARATION: &str = "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n";
 
 /// Writes one message.
 pub(super) struct Writer {
-    /// Reserved in full, so that growing leaves no copies behind.
-    buffer: Zeroizing<String>,
+    buffer: Secretive,
     overflow: bool,
     depth: usize,
 }
@@ -22,8 +20,7 @@ impl Writer {
         root: &'static str,
         fill: impl FnOnce(&mut Self) -> Result<(), XmlError>,
     ) -> Result<Document, XmlError> {
-        let buffer = Zeroizing::new(String::with_capacity(MAX_BODY));
-        let mut writer = Self { buffer, overflow: false, depth: 1 };
+        let mut writer = Self { buffer: Secretive::new(), overflow: false, depth: 1 };
         writer.push(DECLARATION);
         writer.push("<");
         writer.push(root);
@@ -34,7 +31,7 @@ impl Writer {
         writer.push("</");
         writer.push(root);
         writer.push(">\n");
-        if writer.overflow { Err(XmlError::TooLarge) } else { Ok(Document::new(writer.buffer)) }
+        if writer.overflow { Err(XmlError::TooLarge) } else { Ok(writer.buffer.finish()) }
     }
 
     /// `<element>text</element>`.
@@ -107,7 +104,7 @@ impl Writer {
         if self.buffer.len() + text.len() > MAX_BODY {
             self.overflow = true;
         } else {
-            self.buffer.push_str(text);
+            self.buffer.push(text);
         }
     }
 }

@@ -6,8 +6,8 @@ use proptest::{collection::vec, option, prelude::*, sample::select};
 use provisioning::{
     identity::{Imei, Imsi, Mac},
     message::{
-        AfterMove, Credential, CredentialRequest, EapSettings, InnerMethod, MAX_RESERVE, MacMode, Network,
-        OuterMethod, Policy, Reason, Refusal, Sequence, Trigger,
+        AfterMove, Credential, CredentialRequest, EapSettings, Flaw, InnerMethod, MAX_RESERVE, MacMode,
+        Network, OuterMethod, Policy, Reason, Refusal, Sequence, Trigger,
     },
     secret::Password,
 };
@@ -31,9 +31,10 @@ pub(crate) fn refusal() -> impl Strategy<Value = Refusal> {
         Reason::RateLimited,
         Reason::TemporarilyUnavailable,
     ];
-    (select(reasons), option::of(any::<u32>())).prop_map(|(reason, seconds)| Refusal {
-        reason,
-        retry_after: seconds.map(|s| Duration::from_secs(s.into())),
+    let flaw = ("[a-z0-9-]{1,64}", option::of("[a-z0-9-]{1,64}"));
+    let flaw = flaw.prop_map(|(code, field)| Flaw::new(&code, field.as_deref()).expect("words"));
+    (select(reasons), option::of(any::<u32>()), option::of(flaw)).prop_map(|(reason, seconds, flaw)| {
+        Refusal { flaw, ..Refusal::new(reason, seconds.map(|s| Duration::from_secs(s.into()))) }
     })
 }
 

@@ -42,6 +42,20 @@ pub(super) fn insert(
     }
 }
 
+/// What is refused leaves the others alone; what SQLite cannot do ends the transaction for all of them.
+pub(super) fn insert_each(
+    db: &Connection,
+    records: &[CredentialRecord],
+    entitlement: Entitlement,
+) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+    let one = |record| match insert(db, record, entitlement) {
+        Err(error @ (StoreError::Exists { .. } | StoreError::NotEntitled { .. })) => Ok(Err(error)),
+        Err(error) => Err(error),
+        Ok(()) => Ok(Ok(())),
+    };
+    records.iter().map(one).collect()
+}
+
 /// In the order of the usernames, which are random: neighbours in the table are then written together.
 pub(super) fn insert_all(db: &Connection, records: &[CredentialRecord]) -> Result<Vec<usize>, StoreError> {
     let mut order: Vec<(usize, &CredentialRecord)> = records.iter().enumerate().collect();

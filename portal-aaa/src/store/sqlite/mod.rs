@@ -158,6 +158,14 @@ impl Store for SqliteStore {
         self.write(|t| credential::insert(t, record, entitlement))
     }
 
+    fn insert_each(
+        &self,
+        records: &[CredentialRecord],
+        entitlement: Entitlement,
+    ) -> Result<Vec<Result<(), StoreError>>, StoreError> {
+        self.write(|t| credential::insert_each(t, records, entitlement))
+    }
+
     fn insert_credentials(&self, records: &[CredentialRecord]) -> Result<Vec<usize>, StoreError> {
         self.write(|t| credential::insert_all(t, records))
     }

@@ -215,6 +215,26 @@ fn a_batch_of_credentials_says_what_was_there() {
 }
 
 #[test]
+fn each_of_many_credentials_has_an_answer_of_its_own() {
+    let (dir, store) = new();
+    store.put_subscribers(&[subscriber(1, None, Some(SubscriberState::Suspended))], 5).unwrap();
+    let of = |last: u8, username: &str| CredentialRecord {
+        subscriber: Handle([last; 32]),
+        ..credential(username)
+    };
+    let records = [of(2, "a@x"), of(1, "b@x"), of(2, "A@x"), of(3, "c@x")];
+    let answers = store.insert_each(&records, Entitlement::Any).unwrap();
+    let suspended = StoreError::NotEntitled { why: "subscriber-suspended" };
+    assert_eq!(answers, [Ok(()), Err(suspended), Err(StoreError::Exists { what: "credential" }), Ok(())]);
+    let there = |username: &str| again(&dir).credential(username).unwrap().is_some();
+    assert_eq!(["a@x", "b@x", "c@x"].map(there), [true, false, true]);
+    // What SQLite cannot do, it does for none.
+    let broken = CredentialRecord { issued_at: u64::MAX, ..of(2, "e@x") };
+    assert!(store.insert_each(&[of(2, "d@x"), broken], Entitlement::Any).is_err());
+    assert!(!there("d@x"));
+}
+
+#[test]
 fn a_client_is_removed() {
     let (_dir, store) = new();
     store.put_client(&client("a")).unwrap();

@@ -12,10 +12,10 @@ use super::{
     generator::{Generator, STATIONS, Tally},
     run::Run,
     shape::Shape,
-    stock::Stock,
     trust::Trust,
 };
 use crate::{
+    bench::stock::Stock,
     clock,
     peers::{
         SECRET, SERVER_NAME, User,

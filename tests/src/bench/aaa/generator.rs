@@ -17,12 +17,11 @@ use serde::Serialize;
 
 use super::{
     login::{Login, Verdict},
-    process,
     reply::Secret,
     shape::Shape,
     trust::Trust,
 };
-use crate::{clock, peers::User};
+use crate::{bench::process, clock, peers::User};
 
 /// Conversations at a time.
 pub(super) const STATIONS: usize = 16;

@@ -8,14 +8,11 @@ mod contestant;
 mod gate;
 mod generator;
 mod login;
-mod plot;
-mod process;
 mod reply;
 mod report;
 mod run;
 mod scale;
 mod shape;
-mod stock;
 mod table;
 mod targets;
 mod trust;
@@ -25,12 +22,15 @@ use std::{fs, path::PathBuf};
 use anyhow::Result;
 
 use contestant::{Contestant, Kin, certificate};
-use report::{Report, Row};
+use report::{Report, Row, Size};
 use run::Measured;
 use shape::{Mode, Shape};
-use stock::Stock;
 use trust::Trust;
 
+use super::{
+    plot::{self, Panel},
+    stock::Stock,
+};
 use crate::{
     packages,
     peers::{certificate::Kind, eapol::Tls, private_folder},
@@ -104,7 +104,7 @@ pub(super) fn run(quick: bool, json: bool, only: Option<&str>) -> Result<bool> {
     if wanted("scale") {
         report.scale =
             progress::step("cost by number of stored credentials", || scale::series(&plan, &place))?;
-        fs::write(place.out.join("scale.svg"), plot::svg(&report.scale))?;
+        fs::write(place.out.join("scale.svg"), picture(&report.scale))?;
     }
     if wanted("half-open") {
         report.half_open =
@@ -182,6 +182,22 @@ fn row(name: &str, shape: Shape, field: &[Kin], stock: &Stock, plan: &Plan, plac
         }
     }
     Ok(Row::new(name, shape, measured))
+}
+
+/// The scaling series, in two panels.
+fn picture(series: &[Size]) -> String {
+    let panel = |title, of: fn(&Size) -> Option<f64>| Panel {
+        title,
+        points: series.iter().map(|size| (size.stored, of(size))).collect(),
+    };
+    plot::svg(
+        "Server CPU of a login by stored credentials",
+        "stored credentials",
+        &[
+            panel("PAP, server CPU µs a login", |size| size.pap_us),
+            panel("PEAP-MSCHAPv2, server CPU µs a login", |size| size.peap_us),
+        ],
+    )
 }
 
 /// Where the logs of a row or series go.

@@ -3,11 +3,11 @@
 use serde::Serialize;
 
 use super::{
-    process,
     run::Measured,
     shape::{Mode, Shape},
-    targets::{self, Target},
+    targets,
 };
+use crate::bench::{process, target::Target};
 
 /// All of it.
 #[derive(Debug, Serialize)]

@@ -3,10 +3,8 @@
 use anyhow::{Result, ensure};
 use serde::Serialize;
 
-use super::{
-    generator::{Generator, STATIONS, Tally},
-    process,
-};
+use super::generator::{Generator, STATIONS, Tally};
+use crate::bench::{median, process};
 
 /// Logins before a measured run, so that every station has a session to resume and every thread has worked.
 const WARM_UP: u64 = 4 * STATIONS as u64;
@@ -86,24 +84,5 @@ impl Measured {
     /// Median server CPU per login.
     pub(super) fn cpu(&self) -> Option<f64> {
         self.median(|run| run.server_cpu_us)
-    }
-}
-
-/// The middle one, or the mean of both.
-pub(super) fn median(mut values: Vec<f64>) -> Option<f64> {
-    values.sort_by(f64::total_cmp);
-    let (low, high) = (values.len().checked_sub(1)? / 2, values.len() / 2);
-    Some((values.get(low)? + values.get(high)?) / 2.0)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_middle() {
-        assert_eq!(median(vec![]), None);
-        assert_eq!(median(vec![3.0, 1.0, 2.0]), Some(2.0));
-        assert_eq!(median(vec![4.0, 1.0, 2.0, 3.0]), Some(2.5));
     }
 }

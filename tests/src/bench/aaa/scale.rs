@@ -5,17 +5,18 @@ use anyhow::{Result, ensure};
 use super::{
     Place, Plan,
     contestant::{Contestant, Kin, certificate},
-    folder, gate, process,
+    folder, gate,
     report::{HalfOpen, Size},
-    run::median,
     shape::{Mode, Shape},
-    stock::Stock,
     trust::Trust,
 };
-use crate::peers::{
-    certificate::{Certificate, Kind},
-    eapol::Tls,
-    private_folder,
+use crate::{
+    bench::{median, process, stock::Stock},
+    peers::{
+        certificate::{Certificate, Kind},
+        eapol::Tls,
+        private_folder,
+    },
 };
 
 /// Both shapes of the series.

@@ -6,6 +6,7 @@ use super::{
     report::{Report, Row},
     run::Measured,
 };
+use crate::bench::target;
 
 const HEAD: &str = "\
 | row | server | CPU µs a login | min–max | in the kernel | scheduler's µs | ours is | logins/s | rounds | RSS MiB | generator µs | other cores |
@@ -43,20 +44,7 @@ pub(super) fn markdown(report: &Report) -> String {
             open.conversations, open.left, open.kib_each
         );
     }
-    text.push_str("\n| target | at most | measured | |\n|---|---:|---:|---|\n");
-    for target in &report.targets {
-        let measured = target.measured.map_or("–".to_owned(), |measured| format!("{measured:.2}"));
-        let verdict = match target.is_met() {
-            Some(true) => "met",
-            Some(false) => "**not met**",
-            None => "not measured",
-        };
-        let _ = writeln!(
-            text,
-            "| {} | {:.2} {} | {measured} | {verdict} |",
-            target.what, target.at_most, target.unit
-        );
-    }
+    text.push_str(&target::table(&report.targets));
     text
 }
 

@@ -1,28 +1,7 @@
 //! What the AAA has to reach, compared with what was measured. Nothing fails by it: a figure is a figure.
 
-use serde::Serialize;
-
 use super::report::Report;
-
-/// One of them.
-#[derive(Debug, Serialize)]
-pub(super) struct Target {
-    /// In words.
-    pub(super) what: &'static str,
-    /// No more than this.
-    pub(super) at_most: f64,
-    /// Of what.
-    pub(super) unit: &'static str,
-    /// As measured; none where the run had no such row.
-    pub(super) measured: Option<f64>,
-}
-
-impl Target {
-    /// Reached; none where it was not measured.
-    pub(super) fn is_met(&self) -> Option<bool> {
-        self.measured.map(|measured| measured <= self.at_most)
-    }
-}
+use crate::bench::target::Target;
 
 /// All of them.
 pub(super) fn judge(report: &Report) -> Vec<Target> {

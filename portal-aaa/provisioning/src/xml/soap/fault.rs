@@ -41,7 +41,8 @@ impl Fault {
         }
     }
 
-    /// HTTP status: 1.1 §6.2 knows 500 only; 1.2 part 2 §7.5.2.2 has 400 for the sender's faults.
+    /// HTTP status: 1.1 §6.2 knows 500 only; 1.2 part 2 (second edition) §7.5.2.2, table 20 has 400 for `Sender` and
+    /// 500 for every other fault, `MustUnderstand` and `VersionMismatch` too.
     pub fn http_status(self, version: Version) -> u16 {
         match (version, self) {
             (Version::V12, Self::Sender) => 400,
@@ -163,7 +164,7 @@ mod tests {
 
     #[test]
     fn what_may_succeed_later_is_the_receivers_fault() {
-        let refusal = |reason| Refusal { reason, retry_after: None };
+        let refusal = |reason| Refusal::new(reason, None);
         for (reason, first, second, status) in [
             (Reason::BadRequest, "env:Client<", "env:Sender<", 400),
             (Reason::NotEntitled, "env:Client<", "env:Sender<", 400),

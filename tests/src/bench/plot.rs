@@ -1,10 +1,8 @@
-//! The scaling series as a picture: two panels, cost by PAP and by PEAP, credentials on a logarithmic scale.
+//! A scaling series as a picture: panels side by side, cost upwards, what is stored on a logarithmic scale.
 //!
 //! Plain SVG. Its colours follow the reader's scheme, light or dark.
 
 use std::fmt::Write as _;
-
-use super::report::Size;
 
 const WIDTH: f64 = 420.0;
 const HEIGHT: f64 = 260.0;
@@ -31,28 +29,39 @@ text { font: 12px system-ui, sans-serif; fill: #1b1f24; }
 }
 ";
 
-/// The picture.
-pub(super) fn svg(series: &[Size]) -> String {
-    let (width, height) = (2.0 * WIDTH, HEIGHT);
-    let mut text = format!(
-        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {height}\" role=\"img\">\n\
-         <title>Server CPU of a login by stored credentials</title>\n<style>\n{STYLE}</style>\n"
-    );
-    panel(&mut text, 0.0, "PAP, server CPU µs a login", series, |size| size.pap_us);
-    panel(&mut text, WIDTH, "PEAP-MSCHAPv2, server CPU µs a login", series, |size| size.peap_us);
-    text + "</svg>\n"
+/// One of the panels, side by side.
+pub(super) struct Panel<'a> {
+    /// Above it.
+    pub(super) title: &'a str,
+    /// How many are stored, and what one costs; none where it was not measured.
+    pub(super) points: Vec<(usize, Option<f64>)>,
 }
 
-fn panel(text: &mut String, left: f64, title: &str, series: &[Size], of: impl Fn(&Size) -> Option<f64>) {
-    let points: Vec<(usize, f64)> = series.iter().filter_map(|size| Some((size.stored, of(size)?))).collect();
+/// The picture. `stored` says what is counted below.
+pub(super) fn svg(title: &str, stored: &str, panels: &[Panel<'_>]) -> String {
+    let mut text = String::new();
+    let mut width = 0.0;
+    for one in panels {
+        panel(&mut text, width, stored, one);
+        width += WIDTH;
+    }
+    format!(
+        "<svg xmlns=\"http://www.w3.org/2000/svg\" viewBox=\"0 0 {width} {HEIGHT}\" role=\"img\">\n\
+         <title>{title}</title>\n<style>\n{STYLE}</style>\n{text}</svg>\n"
+    )
+}
+
+fn panel(text: &mut String, left: f64, below: &str, panel: &Panel<'_>) {
+    let points: Vec<(usize, f64)> =
+        panel.points.iter().filter_map(|(stored, cost)| Some((*stored, (*cost)?))).collect();
     let most = ceiling(points.iter().map(|(_, cost)| *cost).fold(0.0, f64::max));
-    let exponents = series.iter().map(|size| exponent(size.stored));
+    let exponents = panel.points.iter().map(|(stored, _)| exponent(*stored));
     let (first, last) = exponents.fold((f64::MAX, f64::MIN), |(low, high), at| (low.min(at), high.max(at)));
     let span = (last - first).max(1.0);
     let room = WIDTH - LEFT - RIGHT - 2.0 * INSET;
     let x = |stored| left + LEFT + INSET + (exponent(stored) - first) / span * room;
     let y = |cost: f64| HEIGHT - BOTTOM - cost / most * (HEIGHT - TOP - BOTTOM);
-    let _ = writeln!(text, "<text class=\"title\" x=\"{}\" y=\"24\">{title}</text>", left + LEFT);
+    let _ = writeln!(text, "<text class=\"title\" x=\"{}\" y=\"24\">{}</text>", left + LEFT, panel.title);
     for step in 0..=4 {
         let cost = most * f64::from(step) / 4.0;
         let (from, to, at) = (left + LEFT, left + WIDTH - RIGHT, y(cost));
@@ -64,13 +73,13 @@ fn panel(text: &mut String, left: f64, title: &str, series: &[Size], of: impl Fn
             at + 4.0
         );
     }
-    for size in series {
+    for (stored, _) in &panel.points {
         let _ = writeln!(
             text,
             "<text x=\"{:.1}\" y=\"{}\" text-anchor=\"middle\">{}</text>",
-            x(size.stored),
+            x(*stored),
             HEIGHT - BOTTOM + 20.0,
-            short(size.stored)
+            short(*stored)
         );
     }
     let line: Vec<String> =
@@ -87,7 +96,7 @@ fn panel(text: &mut String, left: f64, title: &str, series: &[Size], of: impl Fn
     }
     let _ = writeln!(
         text,
-        "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">stored credentials</text>",
+        "<text x=\"{}\" y=\"{}\" text-anchor=\"middle\">{below}</text>",
         left + (LEFT + WIDTH - RIGHT) / 2.0,
         HEIGHT - 6.0
     );
@@ -121,15 +130,17 @@ mod tests {
 
     #[test]
     fn a_picture_of_what_was_measured() {
-        let size = |stored, pap| Size {
-            stored,
-            pap_us: pap,
-            peap_us: Some(250.0),
-            rss_mib: 20.0,
-            not_measured: None,
-        };
-        let picture = svg(&[size(1000, Some(14.0)), size(1_000_000, None)]);
+        let panel = |points| Panel { title: "t", points };
+        let picture = svg(
+            "both",
+            "stored things",
+            &[
+                panel(vec![(1000, Some(14.0)), (1_000_000, None)]),
+                panel(vec![(1000, Some(250.0)), (1_000_000, Some(260.0))]),
+            ],
+        );
         assert_eq!(picture.matches("<circle").count(), 3);
+        assert_eq!(picture.matches("stored things").count(), 2);
         assert!(picture.contains("1 M") && picture.contains(">14.0<") && picture.ends_with("</svg>\n"));
         assert!(!picture.contains("NaN"));
     }

@@ -1,4 +1,4 @@
-//! Installations with a thousand to a million issued credentials, made once and kept under Cargo's target folder.
+//! For `aaa` and `portal`: installations with a thousand to a million issued credentials, made once and kept under Cargo's target folder.
 //!
 //! The credentials are what `portal-aaa` itself would have issued: tokens sealed with the installation's keys and rows
 //! as its store writes them; only the transactions are larger.
@@ -53,6 +53,11 @@ impl Stock {
         Ok(Self { folder, users })
     }
 
+    /// Where its keys and its database are.
+    pub(super) fn folder(&self) -> &Path {
+        &self.folder
+    }
+
     /// A new installation in `dir` with these credentials in its database.
     pub(super) fn install(&self, name: &str, dir: &Path, logs: &Path) -> Result<PortalAaa> {
         let made = PortalAaa::shipped(name, dir, logs)?;
@@ -67,7 +72,7 @@ impl Stock {
 }
 
 /// Changes with the database's tables: a stock of other tables is none.
-fn schema() -> Result<String> {
+pub(super) fn schema() -> Result<String> {
     let mut files = Vec::new();
     for entry in fs::read_dir(workshop::root().join("portal-aaa/migrations"))? {
         let entry = entry?;
@@ -136,7 +141,8 @@ impl Row {
     }
 }
 
-fn imsi(number: usize) -> Result<Imsi> {
+/// IMSI of the credential of this number.
+pub(super) fn imsi(number: usize) -> Result<Imsi> {
     Ok(format!("00101{number:010}").parse()?)
 }
 
