@@ -34,13 +34,15 @@ pub(super) struct Clock {
     started: Duration,
     /// Who told, when in `since_boot`, and what, seconds since 1970.
     told: Option<(Source, Duration, u64)>,
+    /// Network or portal said that the system's clock is about right, or said what is right.
+    confirmed: bool,
     /// The last setting of the system's clock: when, and to what.
     set: Option<(Duration, u64)>,
 }
 
 impl Clock {
     pub(super) fn new(now: Now) -> Self {
-        Self { started: now.since_boot, told: None, set: None }
+        Self { started: now.since_boot, told: None, confirmed: false, set: None }
     }
 
     /// Seconds since 1970, to be relied on.
@@ -56,15 +58,23 @@ impl Clock {
     pub(super) fn portal_told(&mut self, at: Duration, unix: u64) {
         if unix >= FLOOR {
             self.told = Some((Source::Portal, at, unix));
+            self.confirmed = true;
         }
     }
 
     /// The cellular network told its time.
     pub(super) fn network_told(&mut self, system: Now, unix: u64) {
         let portal = matches!(self.told, Some((Source::Portal, ..)));
+        self.confirmed |= unix >= FLOOR;
         if unix >= FLOOR && !portal && unix.abs_diff(system.unix) > DAY {
             self.told = Some((Source::Network, system.since_boot, unix));
         }
+    }
+
+    /// Whether somebody else than this device has said what time it is. Where not, a certificate whose dates do not fit
+    /// may be right.
+    pub(super) fn confirmed(&self) -> bool {
+        self.confirmed
     }
 
     /// What the system's clock is to be set to, when it is too far off.
@@ -123,6 +133,7 @@ mod tests {
         let mut clock = Clock::new(at(0, good));
         clock.network_told(at(1, good), good + 3600);
         assert_eq!((clock.unix(at(2, good + 2)), clock.correction(at(2, good + 2))), (good + 2, None));
+        assert!(clock.confirmed() && !Clock::new(at(0, good)).confirmed());
     }
 
     #[test]

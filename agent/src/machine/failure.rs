@@ -25,6 +25,8 @@ pub enum Failure {
     Rejected,
     /// The AAA's certificate is not the one that came with the credential.
     ServerCertificate,
+    /// A certificate seems to have expired, or to be of the future, and nobody has confirmed this device's clock.
+    Clock,
     /// Association or 4-way handshake failed.
     Association,
     /// 802.1X began and nobody answered.
@@ -58,6 +60,7 @@ impl Failure {
             Self::Supplicant => "supplicant",
             Self::Rejected => "rejected-by-aaa",
             Self::ServerCertificate => "server-certificate",
+            Self::Clock => "clock",
             Self::Association => "association-failed",
             Self::AaaSilent => "aaa-silent",
             Self::NotFound => "network-not-found",
@@ -81,6 +84,7 @@ impl Failure {
                 | Self::PortalRefused(_)
                 | Self::SimLocked
                 | Self::SimMissing
+                | Self::Clock
         )
     }
 
@@ -101,6 +105,9 @@ impl Failure {
             Self::Rejected => "a new credential is being fetched; the operator's log has the reason",
             Self::ServerCertificate => {
                 "this access point does not belong to the operator, or its certificate was changed"
+            }
+            Self::Clock => {
+                "set this device's clock (timedatectl); the agent does it by itself when the network tells the time"
             }
             Self::Association => "the access point refused or is too far away",
             Self::AaaSilent => "the access point does not reach its RADIUS server; tell the operator",
@@ -130,7 +137,7 @@ impl From<JoinFailure> for Failure {
     fn from(failure: JoinFailure) -> Self {
         match failure {
             JoinFailure::Rejected => Self::Rejected,
-            JoinFailure::ServerCertificate => Self::ServerCertificate,
+            JoinFailure::ServerCertificate | JoinFailure::CertificateDate => Self::ServerCertificate,
             JoinFailure::Association => Self::Association,
             JoinFailure::AaaSilent => Self::AaaSilent,
             JoinFailure::NotFound => Self::NotFound,

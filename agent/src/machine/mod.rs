@@ -137,13 +137,15 @@ impl Machine {
         self.system = now;
         self.now = Now { unix: self.clock.unix(now), ..now };
         self.learn(input);
+        // Before anything that looks at a certificate.
+        if let Some(unix) = self.clock.correction(now) {
+            self.act(Action::SetClock(unix));
+            self.clock_mended();
+        }
         for _ in 0..MAX_STEPS {
             if !self.decide() {
                 break;
             }
-        }
-        if let Some(unix) = self.clock.correction(now) {
-            self.act(Action::SetClock(unix));
         }
         let mut actions = std::mem::take(&mut self.actions);
         if let Some(stored) = self.credential.unsaved() {
@@ -223,6 +225,16 @@ impl Machine {
     /// The supplicant works with the credential: it is joining, or joined.
     fn on_wifi(&self) -> bool {
         matches!(self.state, State::Joining | State::Verifying | State::Offloaded | State::Returning)
+    }
+
+    /// What the clock stood in the way of is tried again at once.
+    fn clock_mended(&mut self) {
+        if self.last_failure.as_ref().is_some_and(|(failure, _)| *failure == Failure::Clock) {
+            self.last_failure = None;
+            self.judge.forgive();
+            self.scanner.now();
+            self.credential.retry_now();
+        }
     }
 
     fn learn_user(&mut self, word: UserWord) {

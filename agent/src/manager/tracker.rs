@@ -26,6 +26,9 @@ const USER_REQUESTED: u32 = 39;
 const SSID_NOT_FOUND: u32 = 53;
 const NEW_ACTIVATION: u32 = 60;
 
+/// What the TLS libraries that wpa_supplicant is built with say of a certificate whose dates do not fit the clock.
+const DATES: [&str; 2] = ["has expired", "not yet valid"];
+
 /// Something that was heard of our interface.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Notice {
@@ -223,8 +226,12 @@ impl Tracker {
                 outcomes.push(Outcome::Tell(Event::ServerAccepted { subject }));
             }
             ("remote certificate verification", why) => {
-                let text = format!("the server's certificate: {why}");
-                outcomes.extend(self.fail(JoinFailure::ServerCertificate, text));
+                let failure = if DATES.iter().any(|date| why.contains(date)) {
+                    JoinFailure::CertificateDate
+                } else {
+                    JoinFailure::ServerCertificate
+                };
+                outcomes.extend(self.fail(failure, format!("the server's certificate: {why}")));
             }
             ("completion", "success") => join.eap = None,
             ("completion", _) => {
@@ -343,6 +350,10 @@ mod tests {
             (vec![device(120, 11)], JoinFailure::Association),
             (vec![eap("started", ""), device(120, 11)], JoinFailure::AaaSilent),
             (vec![eap("started", ""), eap(bad, "self signed certificate")], JoinFailure::ServerCertificate),
+            (
+                vec![eap("started", ""), eap(bad, "certificate is not yet valid")],
+                JoinFailure::CertificateDate,
+            ),
             (
                 vec![eap("started", ""), eap(bad, "success"), eap("completion", "failure")],
                 JoinFailure::Rejected,

@@ -26,7 +26,10 @@ use ureq::{
     },
 };
 
-use super::dns::{self, Stub};
+use super::{
+    DATE,
+    dns::{self, Stub},
+};
 
 /// Name and version, as `User-Agent` says.
 pub const USER_AGENT: &str = concat!("wifi-offload/", env!("CARGO_PKG_VERSION"));
@@ -115,7 +118,7 @@ pub(super) fn agent(stub: Stub, interface: &str, roots: Option<&Roots>, limits: 
     Agent::with_parts(config, connector, Names(stub))
 }
 
-/// At which step a call failed, `dns`, `connect`, `tls` or `http`, and how.
+/// At which step a call failed, `dns`, `connect`, `tls`, [`DATE`] or `http`, and how.
 pub fn failure(error: &Error) -> (&'static str, String) {
     let step = match error {
         Error::Other(inner) => match inner.downcast_ref::<StepError>() {
@@ -219,8 +222,26 @@ impl<In: Transport> Connector<In> for Tls {
         details: &ConnectionDetails<'_>,
         chained: Option<In>,
     ) -> Result<Option<Self::Out>, Error> {
-        self.0.connect(details, chained).map_err(|error| at("tls", error))
+        self.0
+            .connect(details, chained)
+            .map_err(|error| at(if is_of_date(&error) { DATE } else { "tls" }, error))
     }
+}
+
+/// rustls travels in an I/O error where the handshake was under way.
+fn is_of_date(error: &Error) -> bool {
+    use rustls::CertificateError::{Expired, ExpiredContext, NotValidYet, NotValidYetContext};
+    let inner = match error {
+        Error::Rustls(inner) => Some(inner),
+        Error::Io(outer) => outer.get_ref().and_then(|inner| inner.downcast_ref()),
+        _ => None,
+    };
+    matches!(
+        inner,
+        Some(rustls::Error::InvalidCertificate(
+            Expired | ExpiredContext { .. } | NotValidYet | NotValidYetContext { .. }
+        ))
+    )
 }
 
 /// The bound connection as ureq reads and writes it.

@@ -12,6 +12,9 @@ mod fetch;
 pub mod http;
 pub mod https;
 
+/// The step at which a certificate was refused only because its dates do not fit this device's clock.
+pub const DATE: &str = "date";
+
 /// Over which link to reach the portal.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Route {
@@ -47,7 +50,7 @@ pub enum Event {
     },
     /// The portal was not reached, or what answered was not our portal.
     Unreachable {
-        /// Which step: `dns`, `connect`, `tls`, `http`, `message`.
+        /// Which step: `dns`, `connect`, `tls`, [`DATE`], `http`, `message`.
         step: &'static str,
         /// For the log; no identifier in it.
         text: String,

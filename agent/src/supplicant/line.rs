@@ -5,6 +5,10 @@ use std::str::FromStr;
 
 use provisioning::identity::Mac;
 
+/// wpa_supplicant's `tls_fail_reason`, whose numbers never change.
+const TLS_NOT_YET_VALID: &str = "3";
+const TLS_EXPIRED: &str = "4";
+
 /// What one line says. Lines that decide nothing here are [`Notice::Other`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Notice {
@@ -22,8 +26,8 @@ pub(super) enum Notice {
     },
     /// Chain and name are right.
     ServerAccepted,
-    /// Chain or name are wrong.
-    ServerRefused,
+    /// Chain or name are wrong, or the dates do not fit the clock.
+    ServerRefused(Refused),
     EapSuccess,
     EapFailure,
     /// 802.1X and 4-way handshake done, for this network block.
@@ -50,6 +54,15 @@ pub(super) enum Notice {
     Other,
 }
 
+/// What is wrong with the server's certificate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Refused {
+    /// It has expired, or is not valid yet, by the clock of this device.
+    Date,
+    /// Anything else.
+    Other,
+}
+
 /// `reason=` of `CTRL-EVENT-SSID-TEMP-DISABLED`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Suspension {
@@ -70,7 +83,10 @@ pub(super) fn parse(line: &str) -> Notice {
         "CTRL-EVENT-EAP-PROPOSED-METHOD" | "CTRL-EVENT-EAP-METHOD" => Notice::EapProgress,
         "CTRL-EVENT-EAP-STATUS" => eap_status(rest),
         "CTRL-EVENT-EAP-PEER-CERT" => peer_certificate(rest),
-        "CTRL-EVENT-EAP-TLS-CERT-ERROR" => Notice::ServerRefused,
+        "CTRL-EVENT-EAP-TLS-CERT-ERROR" => Notice::ServerRefused(match field(rest, "reason") {
+            Some(TLS_NOT_YET_VALID | TLS_EXPIRED) => Refused::Date,
+            _ => Refused::Other,
+        }),
         "CTRL-EVENT-EAP-SUCCESS" => Notice::EapSuccess,
         "CTRL-EVENT-EAP-FAILURE" => Notice::EapFailure,
         "CTRL-EVENT-CONNECTED" => connected(rest),
@@ -111,7 +127,8 @@ fn without_priority(line: &str) -> &str {
 fn eap_status(rest: &str) -> Notice {
     match rest.strip_prefix("status='remote certificate verification' parameter=") {
         Some("'success'") => Notice::ServerAccepted,
-        Some(_) => Notice::ServerRefused,
+        // The line with the number of the reason came before this one.
+        Some(_) => Notice::ServerRefused(Refused::Other),
         None => Notice::EapProgress,
     }
 }
@@ -175,11 +192,15 @@ mod tests {
             ),
             (
                 "<3>CTRL-EVENT-EAP-STATUS status='remote certificate verification' parameter='Domain mismatch'",
-                Notice::ServerRefused,
+                Notice::ServerRefused(Refused::Other),
             ),
             (
-                "<3>CTRL-EVENT-EAP-TLS-CERT-ERROR reason=10 depth=0 subject='/CN=x' err='Domain mismatch'",
-                Notice::ServerRefused,
+                "<3>CTRL-EVENT-EAP-TLS-CERT-ERROR reason=10 depth=0 subject='/CN=x reason=4' err='Domain mismatch'",
+                Notice::ServerRefused(Refused::Other),
+            ),
+            (
+                "<3>CTRL-EVENT-EAP-TLS-CERT-ERROR reason=4 depth=0 subject='/CN=x' err='certificate has expired'",
+                Notice::ServerRefused(Refused::Date),
             ),
             ("<3>CTRL-EVENT-EAP-SUCCESS EAP authentication completed successfully", Notice::EapSuccess),
             ("<3>CTRL-EVENT-EAP-FAILURE EAP authentication failed", Notice::EapFailure),

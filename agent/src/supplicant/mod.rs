@@ -64,6 +64,8 @@ pub enum JoinFailure {
     Rejected,
     /// The server's certificate or name is not the one the portal told (`CTRL-EVENT-EAP-TLS-CERT-ERROR`).
     ServerCertificate,
+    /// By this device's clock the server's certificate has expired or is not valid yet. Either of them may be wrong.
+    CertificateDate,
     /// Association or 4-way handshake failed.
     Association,
     /// EAP began and nobody answered.

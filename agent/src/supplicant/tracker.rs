@@ -9,7 +9,7 @@ use provisioning::identity::Mac;
 
 use super::{
     Event, JoinFailure,
-    line::{Notice, Suspension},
+    line::{Notice, Refused, Suspension},
     reply::Status,
 };
 
@@ -237,7 +237,7 @@ impl Join {
             | Notice::EapProgress
             | Notice::ServerCertificate { .. }
             | Notice::ServerAccepted
-            | Notice::ServerRefused
+            | Notice::ServerRefused(_)
                 if self.eap != Eap::Succeeded =>
             {
                 self.eap = Eap::Running(now);
@@ -258,7 +258,8 @@ impl Join {
                 Some(subject) => Verdict::Tell(Event::ServerAccepted { subject }),
                 None => Verdict::Nothing,
             },
-            Notice::ServerRefused => Verdict::Failed(JoinFailure::ServerCertificate),
+            Notice::ServerRefused(Refused::Date) => Verdict::Failed(JoinFailure::CertificateDate),
+            Notice::ServerRefused(Refused::Other) => Verdict::Failed(JoinFailure::ServerCertificate),
             Notice::EapSuccess => {
                 self.eap = Eap::Succeeded;
                 Verdict::Nothing

@@ -90,7 +90,11 @@ impl Machine {
 
     fn learn_refusal(&mut self, failure: JoinFailure, text: &str) {
         let joining = self.state == State::Joining;
-        self.learn_join_failure(failure.into(), text);
+        let seen = match failure {
+            JoinFailure::CertificateDate if !self.clock.confirmed() => Failure::Clock,
+            other => other.into(),
+        };
+        self.learn_join_failure(seen, text);
         if !joining {
             return;
         }
@@ -101,7 +105,9 @@ impl Machine {
                 }
                 self.credential.renew.back_off(self.now.since_boot, None);
             }
-            JoinFailure::ServerCertificate => self.credential.doubt_trust(self.now.since_boot),
+            JoinFailure::ServerCertificate | JoinFailure::CertificateDate => {
+                self.credential.doubt_trust(self.now.since_boot);
+            }
             // The network's fault, not the credential's.
             JoinFailure::Association | JoinFailure::AaaSilent | JoinFailure::NotFound => {}
         }

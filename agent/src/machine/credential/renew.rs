@@ -78,6 +78,12 @@ impl super::Keeper {
         self.renew.asking_since.is_some()
     }
 
+    /// What made the portal's answers bad is mended.
+    pub(in crate::machine) fn retry_now(&mut self) {
+        self.renew.failures = 0;
+        self.renew.retry_at = Duration::ZERO;
+    }
+
     /// The way to the portal is gone; its answer will not come.
     pub(in crate::machine) fn link_lost(&mut self) {
         self.renew.asking_since = None;
@@ -178,7 +184,11 @@ impl Machine {
             }
             provision::Event::Unreachable { step, text } => {
                 self.credential.renew.back_off(now, None);
-                self.fail(Failure::PortalUnreachable, format!("{step}: {text}"));
+                let failure = match step {
+                    provision::DATE if !self.clock.confirmed() => Failure::Clock,
+                    _ => Failure::PortalUnreachable,
+                };
+                self.fail(failure, format!("{step}: {text}"));
             }
         }
     }

@@ -4,9 +4,10 @@ use provisioning::{identity::Mac, message::MacMode};
 
 use super::world::{EPOCH, Outside, PERMANENT, World};
 use crate::{
-    machine::{Input, Note, ReturnReason, State},
+    machine::{Action, Input, Note, ReturnReason, State, UserWord},
     modem::{self, Lock, Presence},
-    supplicant::Owner,
+    provision::{DATE, Event},
+    supplicant::{JoinFailure, Owner},
     wlan::links::Link,
 };
 
@@ -198,6 +199,58 @@ fn a_clock_of_2040_does_not_end_a_credential_once_the_network_has_told() {
     assert_eq!(world.state(), State::Offloaded);
     assert_eq!(world.fetches, 0);
     assert_eq!(world.clock_sets.len(), 1);
+}
+
+#[test]
+fn while_nobody_has_told_the_time_a_certificate_of_another_time_is_the_clocks_matter() {
+    let date = Event::Unreachable { step: DATE, text: "expired".into() };
+    let mut world = World::new(Outside { portal: Some(date.clone()), ..near() });
+    world.wall_is(2_208_988_800);
+    world.run(200);
+    assert_eq!((code(&world).as_deref(), world.fetches > 3), (Some("clock"), true));
+    // The network tells: the clock is set before the portal is asked, and the portal at once, whatever the back-off.
+    (world.outside.portal, world.outside.network_time) = (None, Some(EPOCH + 200));
+    let asked = world.actions.len();
+    world.modem_changed();
+    world.run_ms(100);
+    let told = &world.actions[asked..];
+    let place = |wanted: fn(&Action) -> bool| told.iter().position(wanted).unwrap();
+    let set = place(|action| matches!(action, Action::SetClock(_)));
+    assert!(set < place(|action| matches!(action, Action::Portal(_))));
+    world.run(20);
+    assert_eq!((world.state(), code(&world)), (State::Offloaded, None));
+    // From now on it is the certificate that is wrong.
+    world.outside.portal = Some(date);
+    world.say(UserWord::Renew);
+    world.say(UserWord::Leave);
+    world.run(20);
+    assert_eq!(code(&world).as_deref(), Some("portal-unreachable"));
+}
+
+#[test]
+fn an_aaa_of_another_time_is_tried_again_when_the_clock_is_right() {
+    let stored = {
+        let mut world = World::new(Outside { life: None, ..near() });
+        world.run(20);
+        world.saved
+    };
+    let aaa = Some(JoinFailure::CertificateDate);
+    let portal = Some(Event::Unreachable { step: DATE, text: "expired".into() });
+    let mut world = World::restored(Outside { aaa, portal, ..near() }, stored);
+    world.wall_is(2_208_988_800);
+    world.run(300);
+    assert_eq!(code(&world).as_deref(), Some("clock"));
+    let tries = world.logins.len();
+    assert!((2..12).contains(&tries), "{tries}");
+    (world.outside.aaa, world.outside.portal) = (None, None);
+    world.outside.network_time = Some(EPOCH + 300);
+    world.modem_changed();
+    world.run(10);
+    assert_eq!((world.state(), code(&world)), (State::Offloaded, None));
+    // The same refusal with a clock that the network has confirmed is the certificate's fault.
+    let mut world = World::new(Outside { aaa, network_time: Some(EPOCH), ..near() });
+    world.run(20);
+    assert_eq!(code(&world).as_deref(), Some("server-certificate"));
 }
 
 #[test]

@@ -11,7 +11,7 @@ use provisioning::{
     message::{Reason, Refusal, Trigger},
     xml::{encode_credential, encode_refusal, encode_request},
 };
-use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
+use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair, date_time_ymd};
 use rustls::{ServerConfig, SupportedProtocolVersion, pki_types::PrivateKeyDer, version};
 use tokio::{
     io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt},
@@ -21,9 +21,12 @@ use tokio_rustls::TlsAcceptor;
 
 use super::*;
 use crate::{
-    provision::dns::{
-        Stub,
-        tests::{server as dns_server, with_addresses},
+    provision::{
+        DATE,
+        dns::{
+            Stub,
+            tests::{server as dns_server, with_addresses},
+        },
     },
     vault::sample::stored,
 };
@@ -56,12 +59,22 @@ impl Server {
     }
 
     fn start_with(behaviour: Behaviour, versions: &[&'static SupportedProtocolVersion]) -> Self {
+        Self::start_of(behaviour, versions, (1975, 4096))
+    }
+
+    /// With a certificate that is valid from the first of these years to the second.
+    fn start_of(
+        behaviour: Behaviour,
+        versions: &[&'static SupportedProtocolVersion],
+        years: (i32, i32),
+    ) -> Self {
         let mut params = CertificateParams::default();
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("key")).expect("CA");
         let key = KeyPair::generate().expect("key");
-        let leaf =
-            CertificateParams::new(vec![NAME.to_owned()]).and_then(|p| p.signed_by(&key, &ca)).expect("leaf");
+        let mut leaf = CertificateParams::new(vec![NAME.to_owned()]).expect("name");
+        (leaf.not_before, leaf.not_after) = (date_time_ymd(years.0, 1, 1), date_time_ymd(years.1, 1, 1));
+        let leaf = leaf.signed_by(&key, &ca).expect("leaf");
         let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .with_protocol_versions(versions)
             .expect("versions")
@@ -285,6 +298,15 @@ fn another_authority_is_not_trusted() {
     let event = server.ask(&other.roots(), &["127.0.0.1"], LIMITS);
     assert_unreachable(&event, "tls", "certificate");
     assert!(server.requests.lock().expect("lock").is_empty(), "nothing was said to it");
+}
+
+#[test]
+fn a_certificate_of_another_time_is_told_from_a_wrong_one() {
+    for (years, text) in [((1999, 2001), "xpired"), ((2200, 2201), "not valid yet")] {
+        let server = Server::start_of(granting(), &[&version::TLS13], years);
+        assert_unreachable(&server.simply(), DATE, text);
+        assert!(server.requests.lock().expect("lock").is_empty(), "nothing was said to it");
+    }
 }
 
 #[test]

@@ -14,7 +14,10 @@ use nix::{
     unistd::Pid,
 };
 use provisioning::message::Credential;
-use rcgen::{BasicConstraints, CertificateParams, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair};
+use rcgen::{
+    BasicConstraints, CertificateParams, DnType, ExtendedKeyUsagePurpose, IsCa, Issuer, KeyPair,
+    date_time_ymd,
+};
 
 use super::{
     super::{
@@ -27,6 +30,9 @@ use super::{
 
 /// What the authenticator knows.
 pub(crate) const SERVER_NAME: &str = "aaa.operator.example";
+
+/// What the authenticator writes.
+const LOG: &str = "hostapd.log";
 
 /// The set-up; everything it started ends with it.
 pub(super) struct Bench {
@@ -133,8 +139,22 @@ impl Bench {
         );
         fs::write(here.join("hostapd.conf"), configuration).unwrap();
         let path = here.join("hostapd.conf").display().to_string();
-        self.authenticator = Some(self.inside(&["hostapd", &path]));
+        let log = fs::File::create(here.join(LOG)).unwrap();
+        let mut command = self.command(&["hostapd", "-dd", &path]);
+        self.authenticator = Some(command.stdout(log).spawn().unwrap());
         wait_until(|| here.join("hostapd/ap0").exists());
+    }
+
+    /// Ends the authenticator, and gives all that it was told.
+    pub(super) fn end_authenticator(&mut self) -> String {
+        end(&mut self.authenticator);
+        let _ = fs::remove_file(self.directory.path().join("hostapd/ap0"));
+        fs::read_to_string(self.directory.path().join(LOG)).unwrap()
+    }
+
+    /// Where the authenticator's certificates are.
+    pub(super) fn directory(&self) -> &Path {
+        self.directory.path()
     }
 
     pub(super) fn signal_supplicant(&self, signal: Signal) {
@@ -165,15 +185,15 @@ impl Bench {
         credential
     }
 
-    fn inside(&self, command: &[&str]) -> Child {
+    fn inside(&self, words: &[&str]) -> Child {
+        self.command(words).spawn().unwrap()
+    }
+
+    fn command(&self, words: &[&str]) -> Command {
         let net = format!("--net=/proc/{}/ns/net", self.namespace.id());
-        Command::new("nsenter")
-            .arg(net)
-            .args(command)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap()
+        let mut command = Command::new("nsenter");
+        command.arg(net).args(words).stdout(Stdio::null()).stderr(Stdio::null());
+        command
     }
 }
 
@@ -211,19 +231,41 @@ fn wait_until(mut condition: impl FnMut() -> bool) {
 
 /// CA and server certificate of the authenticator; gives the CA's PEM.
 pub(crate) fn write_certificates(directory: &Path) -> String {
-    let ca_key = KeyPair::generate().unwrap();
-    let mut ca = CertificateParams::new(Vec::new()).unwrap();
-    ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    ca.distinguished_name.push(rcgen::DnType::CommonName, "bench CA");
-    let ca_certificate = ca.self_signed(&ca_key).unwrap();
-    let issuer = Issuer::new(ca, ca_key);
-    let key = KeyPair::generate().unwrap();
-    let mut server = CertificateParams::new(vec![SERVER_NAME.to_owned()]).unwrap();
-    server.distinguished_name.push(rcgen::DnType::CommonName, SERVER_NAME);
-    server.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
-    let certificate = server.signed_by(&key, &issuer).unwrap();
-    fs::write(directory.join("ca.pem"), ca_certificate.pem()).unwrap();
-    fs::write(directory.join("aaa.pem"), certificate.pem()).unwrap();
-    fs::write(directory.join("aaa.key"), key.serialize_pem()).unwrap();
-    ca_certificate.pem()
+    let authority = Authority::new("bench CA");
+    authority.sign(directory, SERVER_NAME, NOW);
+    authority.pem
+}
+
+/// Years that the tests' clock is between.
+pub(super) const NOW: (i32, i32) = (2001, 2200);
+
+/// Somebody who signs certificates.
+pub(super) struct Authority {
+    issuer: Issuer<'static, KeyPair>,
+    pub(super) pem: String,
+}
+
+impl Authority {
+    /// With a key of its own, under this name.
+    pub(super) fn new(name: &str) -> Self {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::new(Vec::new()).unwrap();
+        params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+        params.distinguished_name.push(DnType::CommonName, name);
+        let certificate = params.self_signed(&key).unwrap();
+        Self { issuer: Issuer::new(params, key), pem: certificate.pem() }
+    }
+
+    /// Writes what the authenticator reads: a server certificate for `name`, from the first of these years to the second.
+    pub(super) fn sign(&self, directory: &Path, name: &str, years: (i32, i32)) {
+        let key = KeyPair::generate().unwrap();
+        let mut server = CertificateParams::new(vec![name.to_owned()]).unwrap();
+        server.distinguished_name.push(DnType::CommonName, name);
+        server.extended_key_usages.push(ExtendedKeyUsagePurpose::ServerAuth);
+        (server.not_before, server.not_after) = (date_time_ymd(years.0, 1, 1), date_time_ymd(years.1, 1, 1));
+        let certificate = server.signed_by(&key, &self.issuer).unwrap();
+        fs::write(directory.join("ca.pem"), &self.pem).unwrap();
+        fs::write(directory.join("aaa.pem"), certificate.pem()).unwrap();
+        fs::write(directory.join("aaa.key"), key.serialize_pem()).unwrap();
+    }
 }

@@ -14,15 +14,18 @@ use super::{
     bench::{Bench, SERVER_NAME},
 };
 
+/// Of the device, as the authenticator knows it.
+pub(super) const PASSWORD: &str = "s3cret";
+
 /// The daemon's side.
-struct Daemon {
-    supplicant: Box<dyn Supplicant>,
+pub(super) struct Daemon {
+    pub(super) supplicant: Box<dyn Supplicant>,
     events: mpsc::Receiver<Event>,
     runtime: tokio::runtime::Runtime,
 }
 
 impl Daemon {
-    fn start(bench: &Bench) -> Self {
+    pub(super) fn start(bench: &Bench) -> Self {
         let settings = Settings {
             control_dir: bench.control_dir(),
             run_dir: bench.agent_run_dir(),
@@ -33,17 +36,21 @@ impl Daemon {
         Self { supplicant: Box::new(spawn(settings, sender).unwrap()), events, runtime }
     }
 
-    fn next(&mut self) -> Event {
+    pub(super) fn next(&mut self) -> Event {
         let wait = async { tokio::time::timeout(PATIENCE, self.events.recv()).await };
         self.runtime.block_on(wait).expect("an event in time").expect("the thread lives")
     }
 
-    fn expect(&mut self, expected: Event) {
+    pub(super) fn expect(&mut self, expected: Event) {
         assert_eq!(self.next(), expected);
     }
 
     /// Installs, and makes the block fit for a wire: `WPA-EAP` needs a radio.
-    fn install(&mut self, bench: &Bench, change: impl FnOnce(&mut provisioning::message::Credential)) {
+    pub(super) fn install(
+        &mut self,
+        bench: &Bench,
+        change: impl FnOnce(&mut provisioning::message::Credential),
+    ) {
         let mut credential = Box::new(bench.credential());
         change(&mut credential);
         self.supplicant.send(Command::Install { credential });
@@ -54,7 +61,7 @@ impl Daemon {
         assert_eq!(commands.ask(&wired).unwrap(), "OK\n");
     }
 
-    fn join(&mut self) {
+    pub(super) fn join(&mut self) {
         self.supplicant.send(Command::Join { ssid: b"OperatorWiFi".to_vec() });
         assert!(matches!(self.next(), Event::Associated { .. }));
     }
@@ -77,12 +84,13 @@ fn ours(commands: &mut super::super::commands::Commands) -> u32 {
 fn good_bench() -> Option<Bench> {
     let mut bench = Bench::with_supplicant()?;
     let credential = super::credential();
-    bench.start_authenticator(&credential.username, "s3cret");
+    bench.start_authenticator(&credential.username, PASSWORD);
     Some(bench)
 }
 
-fn right_password(credential: &mut provisioning::message::Credential) {
-    credential.password = provisioning::secret::Password::new("s3cret".into());
+/// The one that the authenticator knows.
+pub(super) fn right_password(credential: &mut provisioning::message::Credential) {
+    credential.password = provisioning::secret::Password::new(PASSWORD.into());
 }
 
 #[test]

@@ -5,6 +5,7 @@
 //! where they are missing (`cargo lab test` installs them).
 
 pub(crate) mod bench;
+mod certificates;
 mod faults;
 mod life;
 
