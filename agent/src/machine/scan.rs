@@ -1,17 +1,19 @@
 //! When the radio looks for policy networks, and on which channels: where they were heard before, first and often; all
-//! channels with growing pauses.
+//! channels less often. The pauses grow to a minute, so that an idle device is woken no more often than that;
+//! whatever makes a network likelier (a wake-up of the device, the user's word, Wi-Fi just left) begins them anew.
 
 use std::time::Duration;
 
 use super::{Action, Machine, Note, State, signal::Verdict};
 use crate::wlan::{self, Bss};
 
-/// First pause between scans; doubles up to [`SCAN_MAX`] while nothing of ours is heard.
+/// First pause between scans; doubles up to [`SCAN_MAX`] while nothing of ours is good enough.
 const SCAN_FIRST: Duration = Duration::from_secs(2);
-/// Longest pause. A scan of all channels costs the battery some seconds of radio.
+/// Longest pause.
 const SCAN_MAX: Duration = Duration::from_secs(60);
-/// Longest pause where channels are known: a tenth of a second of radio each.
-const KNOWN_MAX: Duration = Duration::from_secs(20);
+/// The same between scans of all channels where some are known: each costs the battery some seconds of radio, where a
+/// known channel takes a tenth of one.
+const FULL_MAX: Duration = Duration::from_secs(120);
 /// While a network is being watched for the dwell time.
 const SCAN_DWELL: Duration = Duration::from_secs(1);
 /// A scan whose end was never told.
@@ -70,10 +72,7 @@ impl Scanner {
                 // No use in looking every second while a penalty runs.
                 (now + SCAN_DWELL).max(allowed_at)
             }
-            None => {
-                let most = if self.channels.is_empty() { SCAN_MAX } else { KNOWN_MAX };
-                now + grow(&mut self.pause, most)
-            }
+            None => now + grow(&mut self.pause, SCAN_MAX),
         };
     }
 
@@ -86,7 +85,7 @@ impl Scanner {
         if self.channels.is_empty() || now >= self.full_at {
             // The first look goes to the known channels, and the others follow.
             let first = self.full_pause.is_none() && !self.channels.is_empty();
-            self.full_at = now + grow(&mut self.full_pause, SCAN_MAX);
+            self.full_at = now + grow(&mut self.full_pause, FULL_MAX);
             if !first {
                 return Some(Vec::new());
             }
@@ -164,7 +163,26 @@ mod tests {
                 scanner.ended(secs(second), None);
             }
         }
-        assert!((8..20).contains(&all) && (20..40).contains(&known), "{all} of all, {known} of the known");
+        assert!((4..10).contains(&all) && (5..12).contains(&known), "{all} of all, {known} of the known");
+    }
+
+    #[test]
+    fn nobody_is_woken_more_than_once_a_minute_while_nothing_changes() {
+        for channels in [&[][..], &[2412, 5180]] {
+            let mut scanner = Scanner::default();
+            channels.iter().for_each(|mhz| scanner.heard(*mhz));
+            scanner.now();
+            let mut scans = Vec::new();
+            for second in 0..3600 {
+                if scanner.begin(secs(second)).is_some() {
+                    scanner.ended(secs(second), None);
+                    scans.push(second);
+                }
+            }
+            let settled = scans.iter().rev().take(50).rev().copied().collect::<Vec<_>>();
+            assert!(settled.windows(2).all(|two| two[1] - two[0] >= 60), "{channels:?}: {scans:?}");
+            assert!(scans[5] < 70, "{channels:?}: {scans:?}");
+        }
     }
 
     #[test]

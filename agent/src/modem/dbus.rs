@@ -27,8 +27,10 @@ use crate::manager::listen::ownership;
 
 /// Signals come in bursts; this long after the first one they are answered together.
 const COALESCE: Duration = Duration::from_millis(50);
-/// Looks without any signal, in case one was lost.
-const RECHECK: Duration = Duration::from_secs(30);
+/// Looks without any signal, in case one was lost. The bus loses none, so a modem that works is seldom looked at.
+const RECHECK: Duration = Duration::from_secs(300);
+/// The same while there is none that works: a look may have failed.
+const RECHECK_WANTING: Duration = Duration::from_secs(60);
 /// A ModemManager that takes longer to show itself counts as absent.
 const READ_LIMIT: Duration = Duration::from_secs(20);
 /// For the network's time; an old modem may take its time over it.
@@ -203,9 +205,11 @@ impl Task {
                     None => self.tell_again().await?,
                 }
             }
+            let works = self.told.as_ref().is_some_and(|modem| modem.presence == Presence::Ready);
+            let recheck = if works { RECHECK } else { RECHECK_WANTING };
             tokio::select! {
                 () = changed.notified() => sleep(COALESCE).await,
-                () = sleep(RECHECK) => {}
+                () = sleep(recheck) => {}
                 command = self.queue.recv() => match command {
                     Some(command) => self.wanted = Some(command),
                     None => return Err(Stopped),

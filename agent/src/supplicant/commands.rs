@@ -6,9 +6,9 @@
 //! - after a time-out the late answer is taken for the next one's: a client that failed once is closed, and the
 //!   late answer goes to a path that no longer exists;
 //! - `FD_SET` cannot name descriptors from 1024 on: not opened when the process is near that;
-//! - a signal ends its wait with an error: the threads that use it block signals (`control`, `monitor`);
-//! - events that come during a request are given in the wrong order: this client is never attached, and the one
-//!   that is (`monitor`) requests nothing.
+//! - a signal ends its wait with an error: the thread that uses it blocks signals (`control`);
+//! - events that come during a request are given in the wrong order, and an attached client cannot be waited on: this
+//!   one is never attached, and the event stream has a client of our own (`monitor`).
 
 use std::{
     fs::{self, DirBuilder, File},
@@ -89,11 +89,8 @@ impl Commands {
     }
 }
 
-/// Any client of ours, in a directory of its own. The directory is to outlive the client.
-pub(super) fn open_client(
-    control: &Path,
-    run_dir: &Path,
-) -> Result<(wpactrl::Client, SocketDirectory), Error> {
+/// In a directory of its own, which is to outlive the client.
+fn open_client(control: &Path, run_dir: &Path) -> Result<(wpactrl::Client, SocketDirectory), Error> {
     // The kernel gives the lowest free number: the client's own will be next to this one's.
     if File::open("/dev/null")?.as_raw_fd() > MAX_DESCRIPTOR {
         return Err(Error::TooManyFiles);
@@ -107,7 +104,7 @@ pub(super) fn open_client(
 pub(super) struct SocketDirectory(PathBuf);
 
 impl SocketDirectory {
-    fn create(run_dir: &Path) -> io::Result<Self> {
+    pub(super) fn create(run_dir: &Path) -> io::Result<Self> {
         static COUNT: AtomicU64 = AtomicU64::new(0);
         let count = COUNT.fetch_add(1, Ordering::Relaxed);
         let path = run_dir.join(format!("{PREFIX}{}-{count}", std::process::id()));
@@ -115,7 +112,7 @@ impl SocketDirectory {
         Ok(Self(path))
     }
 
-    fn path(&self) -> &Path {
+    pub(super) fn path(&self) -> &Path {
         &self.0
     }
 }

@@ -3,15 +3,24 @@
 //!
 //! wpa_supplicant may be absent, be killed, start again: each loss is told as [`Event::Down`], each find as
 //! [`Event::Up`], upon which the machine installs its credential again.
+//!
+//! Nothing is asked again and again: the thread sleeps until there is a command, a line, an end of the supplicant's
+//! process, or a new socket where it should be.
 
 use std::{
-    path::PathBuf,
-    sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel},
+    io::{ErrorKind, Read, Write},
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::net::UnixStream,
+    },
+    path::{Path, PathBuf},
+    sync::mpsc::{Receiver, SyncSender, sync_channel},
     thread,
     time::Duration,
 };
 
 use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
     sys::signal::SigSet,
     time::{ClockId, clock_gettime},
 };
@@ -21,17 +30,22 @@ use super::{
     Command, Event, JoinFailure, Supplicant,
     commands::{self, Commands, Error},
     line::{self, Notice},
-    monitor::{Heard, Monitor},
+    look::Look,
+    monitor::Monitor,
     operations::{self, Installed},
     tracker::{Outcome, Tracker},
 };
 
-/// How often to look for a supplicant that is away.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
-/// How often to see that it is still there, and that no line was missed.
+/// While a join is under way or in doubt: how often to see that no line was missed.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
-/// Lines and commands that may wait while a request is answered. Then the event reader waits too.
-const QUEUE: usize = 1024;
+/// Otherwise: lines are not lost and a dead supplicant is told of, so this finds only one that hangs.
+const CHECK_SELDOM: Duration = Duration::from_secs(300);
+/// After a loss: one that ends in order still has its socket for a moment, and does not answer there any more.
+const AFTER_LOSS: Duration = Duration::from_millis(500);
+/// Commands that may wait while a request is answered.
+const QUEUE: usize = 64;
+/// Lines that are read before commands are looked at again.
+const LINES: usize = 64;
 
 /// Where the supplicant is, and where we may write.
 #[derive(Debug, Clone)]
@@ -44,134 +58,192 @@ pub struct Settings {
     pub interface: String,
 }
 
-/// Starts the thread. It ends when the handle is dropped or nobody takes events any more.
+/// Starts the thread. It ends when the handle is dropped.
 pub fn spawn(
     settings: Settings,
     events: mpsc::Sender<Event>,
 ) -> std::io::Result<impl Supplicant + Send + Sync + use<>> {
     std::fs::create_dir_all(&settings.run_dir)?;
     commands::remove_leftovers(&settings.run_dir)?;
-    let (sender, inputs) = sync_channel(QUEUE);
-    let shell =
-        Shell { settings, sender: sender.clone(), inputs, events, session: None, generation: 0, up: None };
+    let (sender, commands) = sync_channel(QUEUE);
+    let (bell, rung) = UnixStream::pair()?;
+    bell.set_nonblocking(true)?;
+    rung.set_nonblocking(true)?;
+    let shell = Shell {
+        settings,
+        commands,
+        rung,
+        events,
+        session: None,
+        look: Look::default(),
+        next_look: Duration::ZERO,
+        up: None,
+    };
     thread::Builder::new().name("supplicant".into()).spawn(move || {
         // wpactrl takes a signal for a failed exchange.
         let _ = SigSet::all().thread_block();
         shell.run();
     })?;
-    Ok(Handle { sender })
+    Ok(Handle { sender, bell })
 }
 
 /// The way to the thread.
 struct Handle {
-    sender: SyncSender<Input>,
+    sender: SyncSender<Command>,
+    /// Wakes the thread, also by its end.
+    bell: UnixStream,
 }
 
 impl Supplicant for Handle {
     fn send(&self, command: Command) {
-        if self.sender.try_send(Input::Command(command)).is_err() {
+        if self.sender.try_send(command).is_err() {
             tracing::error!("supplicant's thread does not keep up; a command is lost");
         }
+        // Full of rings that nobody has heard yet: it will wake up anyhow.
+        let _ = (&self.bell).write(&[0]);
     }
-}
-
-impl Drop for Handle {
-    fn drop(&mut self) {
-        let _ = self.sender.try_send(Input::Stop);
-    }
-}
-
-enum Input {
-    Command(Command),
-    /// From the event stream of the session with this number.
-    Heard(u64, Heard),
-    Stop,
 }
 
 /// Everything that ends with one life of the supplicant.
 struct Session {
     commands: Commands,
-    _monitor: Monitor,
+    monitor: Monitor,
     tracker: Tracker,
     installed: Vec<Installed>,
-    next_check: Duration,
+    checked: Duration,
+}
+
+impl Session {
+    fn next_check(&self) -> Duration {
+        self.checked + if self.tracker.unsettled() { CHECK_EVERY } else { CHECK_SELDOM }
+    }
+}
+
+/// Why the thread woke up.
+#[derive(Default)]
+struct Woken {
+    rung: bool,
+    /// A line, or the end of the process.
+    supplicant: bool,
+    ended: bool,
+    changes: bool,
 }
 
 struct Shell {
     settings: Settings,
-    sender: SyncSender<Input>,
-    inputs: Receiver<Input>,
+    commands: Receiver<Command>,
+    rung: UnixStream,
     events: mpsc::Sender<Event>,
     session: Option<Session>,
-    generation: u64,
+    look: Look,
+    next_look: Duration,
     /// What was told last.
     up: Option<bool>,
 }
 
 impl Shell {
     fn run(mut self) {
-        while !self.events.is_closed() {
+        loop {
             self.connect();
-            let wait = match &self.session {
-                None => LOOK_EVERY,
-                Some(session) => {
-                    let next = session
-                        .tracker
-                        .deadline()
-                        .map_or(session.next_check, |at| at.min(session.next_check));
-                    next.saturating_sub(now())
+            let woken = match self.wait() {
+                Ok(woken) => woken,
+                Err(error) => {
+                    tracing::error!(%error, "the supplicant's thread cannot wait any more");
+                    return;
                 }
             };
-            let worked = match self.inputs.recv_timeout(wait) {
-                Ok(Input::Stop) | Err(RecvTimeoutError::Disconnected) => return,
-                Ok(Input::Command(command)) => self.command(command),
-                Ok(Input::Heard(generation, heard)) if generation == self.generation => self.heard(heard),
-                Ok(Input::Heard(..)) | Err(RecvTimeoutError::Timeout) => Ok(()),
-            };
-            let worked = worked.and_then(|()| self.look_after());
-            if let Err(error) = worked {
-                self.trouble(&error);
+            if woken.changes {
+                self.look.changed();
+                self.next_look = Duration::ZERO;
             }
+            let worked = self.heard(&woken).and_then(|()| self.look_after());
+            self.settle(worked);
+            if woken.rung && self.obey() {
+                return;
+            }
+        }
+    }
+
+    /// Sleeps until there is something to do.
+    fn wait(&self) -> nix::Result<Woken> {
+        let next = match &self.session {
+            None => self.next_look,
+            Some(session) => {
+                let check = session.next_check();
+                session.tracker.deadline().map_or(check, |at| at.min(check))
+            }
+        };
+        // Rounded up: rounded down it would spin through the last millisecond.
+        let left = next.saturating_sub(now()).as_nanos().div_ceil(1_000_000);
+        let timeout = PollTimeout::try_from(left).unwrap_or(PollTimeout::MAX);
+        let session = self.session.as_ref();
+        let monitor = session.map(|session| session.monitor.as_fd());
+        let process = session.and_then(|session| session.monitor.process());
+        let changes = session.is_none().then(|| self.look.changes()).flatten().map(AsFd::as_fd);
+        let places = [Some(self.rung.as_fd()), monitor, process, changes];
+        let mut fds: Vec<PollFd<'_>> =
+            places.iter().flatten().map(|fd: &BorrowedFd<'_>| PollFd::new(*fd, PollFlags::POLLIN)).collect();
+        poll(&mut fds, timeout)?;
+        let mut ready = fds.iter().map(|fd| fd.any().unwrap_or(true));
+        let [rung, supplicant, ended, changes] =
+            places.map(|place| place.is_some() && ready.next().unwrap_or(false));
+        Ok(Woken { rung, supplicant, ended, changes })
+    }
+
+    /// Commands that wait; true when there will be none any more.
+    fn obey(&mut self) -> bool {
+        let mut rings = [0; 64];
+        let over = loop {
+            match self.rung.read(&mut rings) {
+                Ok(0) => break true,
+                Ok(_) => {}
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => break error.kind() != ErrorKind::WouldBlock,
+            }
+        };
+        while let Ok(command) = self.commands.try_recv() {
+            let worked = self.command(command).and_then(|()| self.look_after());
+            self.settle(worked);
+        }
+        over
+    }
+
+    fn settle(&mut self, worked: Result<(), Error>) {
+        if let Err(error) = worked {
+            self.trouble(&error);
         }
     }
 
     /// Finds the supplicant where there is none yet.
     fn connect(&mut self) {
-        if self.session.is_some() {
+        if self.session.is_some() || now() < self.next_look {
             return;
         }
         let control = self.settings.control_dir.join(&self.settings.interface);
+        self.look.begin(&self.settings.control_dir);
         let opened = if control.exists() { self.open(&control) } else { Err(Error::Closed) };
         match opened {
             Ok(session) => {
                 self.session = Some(session);
+                self.look = Look::default();
                 self.say_up(true);
             }
             Err(error) => {
                 tracing::debug!(%error, "no supplicant");
+                self.next_look = now() + self.look.pause();
                 self.say_up(false);
             }
         }
     }
 
-    fn open(&mut self, control: &std::path::Path) -> Result<Session, Error> {
+    fn open(&mut self, control: &Path) -> Result<Session, Error> {
         let run_dir = &self.settings.run_dir;
         let mut commands = Commands::open(control, run_dir)?;
         operations::ping(&mut commands)?;
-        self.generation += 1;
-        let (sender, generation) = (self.sender.clone(), self.generation);
-        let monitor = Monitor::attach(control, run_dir, move |heard| {
-            sender.send(Input::Heard(generation, heard)).is_ok()
-        })?;
+        let monitor = Monitor::attach(control, run_dir)?;
         // An earlier run of the agent may have left networks, enabled ones too: nothing joins without us.
         operations::remove(&mut commands)?;
-        Ok(Session {
-            commands,
-            _monitor: monitor,
-            tracker: Tracker::default(),
-            installed: Vec::new(),
-            next_check: now() + CHECK_EVERY,
-        })
+        Ok(Session { commands, monitor, tracker: Tracker::default(), installed: Vec::new(), checked: now() })
     }
 
     fn command(&mut self, command: Command) -> Result<(), Error> {
@@ -231,23 +303,21 @@ impl Shell {
         Ok(())
     }
 
-    fn heard(&mut self, heard: Heard) -> Result<(), Error> {
-        let Some(session) = &mut self.session else { return Ok(()) };
-        let text = match heard {
-            Heard::Line(text) => text,
-            Heard::Ended => return Err(Error::Closed),
-            Heard::Gap => {
-                tracing::warn!("an event of the supplicant was lost; looking at its status instead");
-                session.next_check = now();
-                return Ok(());
+    /// Reads what the supplicant has said, up to its end.
+    fn heard(&mut self, woken: &Woken) -> Result<(), Error> {
+        if woken.supplicant {
+            for _ in 0..LINES {
+                let Some(session) = &mut self.session else { return Ok(()) };
+                let Some(text) = session.monitor.next()? else { break };
+                let notice = line::parse(&text);
+                if notice == Notice::Terminating {
+                    return Err(Error::Closed);
+                }
+                let outcomes = session.tracker.notice(now(), notice, &line::text(&text));
+                self.carry_out(outcomes)?;
             }
-        };
-        let notice = line::parse(&text);
-        if notice == Notice::Terminating {
-            return Err(Error::Closed);
         }
-        let outcomes = session.tracker.notice(now(), notice, &line::text(&text));
-        self.carry_out(outcomes)
+        if woken.ended { Err(Error::Closed) } else { Ok(()) }
     }
 
     /// Time-outs, and whether the supplicant lives.
@@ -255,10 +325,10 @@ impl Shell {
         let Some(session) = &mut self.session else { return Ok(()) };
         let now = now();
         let mut outcomes = session.tracker.expire(now);
-        if now >= session.next_check {
+        if now >= session.next_check() {
             let status = operations::status(&mut session.commands)?;
             outcomes.extend(session.tracker.check(&status));
-            session.next_check = now + CHECK_EVERY;
+            session.checked = now;
         }
         self.carry_out(outcomes)
     }
@@ -284,6 +354,7 @@ impl Shell {
         if error.ends_session() {
             tracing::warn!(%error, "lost the supplicant");
             self.session = None;
+            self.next_look = now() + AFTER_LOSS;
             self.say_up(false);
         } else {
             tracing::warn!(%error, "the supplicant refused a request");

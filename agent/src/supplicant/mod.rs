@@ -4,7 +4,8 @@
 //! |---|---|
 //! | `control` | the shell: one thread that carries commands in and events out, and finds the supplicant again |
 //! | `commands` | requests and answers, by the wpactrl crate in a harness |
-//! | `monitor` | the event stream, by a second client of it |
+//! | `monitor` | the event stream, by a client of our own that can be waited on |
+//! | `look` | the wait for a supplicant that is away |
 //! | `operations` | install, join, leave, remove as sequences of requests |
 //! | `network` | a credential as network blocks; what is not safe to trust is refused here |
 //! | `request`, `reply`, `line` | the text protocol, pure |
@@ -17,6 +18,7 @@
 mod commands;
 pub mod control;
 mod line;
+mod look;
 mod monitor;
 pub(crate) mod network;
 pub(crate) mod operations;

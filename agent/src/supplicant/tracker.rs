@@ -158,6 +158,11 @@ impl Tracker {
         }
     }
 
+    /// Whether a look at `STATUS` is wanted soon: something is under way, or was contradicted.
+    pub(super) fn unsettled(&self) -> bool {
+        matches!(self.phase, Phase::Joining(_)) || self.doubts > 0
+    }
+
     /// A look at `STATUS` every now and then, for lines that never came.
     pub(super) fn check(&mut self, status: &Status) -> Vec<Outcome> {
         let contradicts = match &self.phase {
@@ -455,12 +460,15 @@ mod tests {
     #[test]
     fn lost_lines_are_made_good_by_a_second_look() {
         let (mut tracker, _) = joining(&[]);
+        assert!(tracker.unsettled(), "a join is looked after");
         assert_eq!(tracker.check(&completed()), []);
         let outcomes = tracker.check(&completed());
         assert_eq!(outcomes[0], Outcome::Tell(Event::Associated { bssid: AP }));
         assert!(matches!(outcomes[1], Outcome::Tell(Event::Connected { .. })));
+        assert!(!tracker.unsettled());
         let gone = Status { state: "SCANNING".into(), ..Status::default() };
         assert_eq!(tracker.check(&gone), []);
+        assert!(tracker.unsettled(), "the second look is soon");
         assert_eq!(tracker.check(&gone), [Outcome::Tell(Event::Disconnected { reason: 0, locally: false })]);
     }
 

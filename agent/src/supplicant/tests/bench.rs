@@ -4,7 +4,6 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::mpsc::{Receiver, channel},
     thread,
     time::Duration,
 };
@@ -20,11 +19,7 @@ use rcgen::{
 };
 
 use super::{
-    super::{
-        commands::Commands,
-        monitor::{Heard, Monitor},
-        operations,
-    },
+    super::{commands::Commands, monitor::Monitor, operations},
     PATIENCE,
 };
 
@@ -171,11 +166,8 @@ impl Bench {
         commands
     }
 
-    /// An attached client whose lines come by a channel.
-    pub(super) fn monitor(&self) -> (Monitor, Receiver<Heard>) {
-        let (sender, receiver) = channel();
-        let hear = move |heard| sender.send(heard).is_ok();
-        (Monitor::attach(&self.control(), &self.run_dir(), hear).unwrap(), receiver)
+    pub(super) fn monitor(&self) -> Monitor {
+        Monitor::attach(&self.control(), &self.run_dir()).unwrap()
     }
 
     /// The credential that the authenticator would accept.

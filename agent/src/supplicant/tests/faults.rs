@@ -1,13 +1,22 @@
-//! wpactrl's known faults, contained.
+//! wpactrl's known faults, contained; and the event stream, which is not its.
 
-use std::{os::unix::net::UnixDatagram, sync::mpsc::channel, thread};
+use std::{
+    os::{
+        fd::{AsFd, BorrowedFd},
+        unix::net::UnixDatagram,
+    },
+    thread,
+};
 
-use nix::sys::signal::Signal;
+use nix::{
+    poll::{PollFd, PollFlags, PollTimeout, poll},
+    sys::signal::Signal,
+};
 
 use super::{
     super::{
         commands::{Commands, Error},
-        monitor::{Heard, Monitor},
+        monitor::Monitor,
         operations, reply,
         request::{Request, Value},
     },
@@ -22,21 +31,34 @@ fn announce(commands: &mut Commands, count: u32) {
     }
 }
 
-fn announced(id: u32) -> Heard {
-    Heard::Line(format!("<3>CTRL-EVENT-NETWORK-ADDED {id}"))
+fn announced(id: u32) -> String {
+    format!("<3>CTRL-EVENT-NETWORK-ADDED {id}")
+}
+
+fn readable(fd: BorrowedFd<'_>, patience: PollTimeout) -> bool {
+    poll(&mut [PollFd::new(fd, PollFlags::POLLIN)], patience).unwrap() > 0
+}
+
+fn next(monitor: &Monitor) -> String {
+    loop {
+        if let Some(line) = monitor.next().unwrap() {
+            return line;
+        }
+        assert!(readable(monitor.as_fd(), PollTimeout::try_from(PATIENCE).unwrap()), "no line in time");
+    }
 }
 
 #[test]
 fn a_second_client_leaves_the_first_alive() {
     let Some(bench) = Bench::with_supplicant() else { return };
     let mut first = bench.commands();
-    let (_monitor, events) = bench.monitor();
+    let monitor = bench.monitor();
     let mut second = bench.commands();
     for client in [&mut first, &mut second] {
         operations::ping(client).unwrap();
     }
     announce(&mut first, 1);
-    assert_eq!(events.recv_timeout(PATIENCE), Ok(announced(0)));
+    assert_eq!(next(&monitor), announced(0));
     drop(second);
     operations::ping(&mut first).unwrap();
 }
@@ -58,62 +80,64 @@ fn a_late_answer_is_not_taken_for_the_next_one() {
     }
 }
 
+/// Also for a reader that is held up, as by a machine under load: far more than one login writes.
 #[test]
 fn events_come_all_and_in_order() {
     let Some(bench) = Bench::with_supplicant() else { return };
-    let (_monitor, events) = bench.monitor();
-    let mut commands = bench.commands();
-    announce(&mut commands, 200);
-    for id in 0..200 {
-        assert_eq!(events.recv_timeout(PATIENCE), Ok(announced(id)));
-    }
-}
-
-/// A reader that is held up, as by a machine under load, finds everything later: far more than one login writes.
-#[test]
-fn events_wait_for_a_reader_that_is_late() {
-    let Some(bench) = Bench::with_supplicant() else { return };
-    let (sender, events) = channel();
-    let (release, held) = channel::<()>();
-    let mut first = true;
-    let _monitor = Monitor::attach(&bench.control(), &bench.run_dir(), move |heard| {
-        if std::mem::take(&mut first) {
-            let _ = held.recv_timeout(PATIENCE);
-        }
-        sender.send(heard).is_ok()
-    })
-    .unwrap();
+    let monitor = bench.monitor();
+    assert_eq!(monitor.next().unwrap(), None);
     announce(&mut bench.commands(), 400);
-    release.send(()).unwrap();
     for id in 0..400 {
-        assert_eq!(events.recv_timeout(PATIENCE), Ok(announced(id)));
+        assert_eq!(next(&monitor), announced(id));
     }
+    assert!(!readable(monitor.as_fd(), PollTimeout::ZERO), "nobody is woken for nothing");
 }
 
-/// wpactrl takes only UTF-8: what is not costs one event and not the stream.
 #[test]
-fn an_event_that_is_no_text_is_a_gap_and_no_end() {
+fn the_end_of_the_supplicant_wakes_who_waits_for_its_lines() {
+    let Some(mut bench) = Bench::with_supplicant() else { return };
+    let monitor = bench.monitor();
+    let process = monitor.process().expect("the kernel tells who answered");
+    assert!(!readable(process, PollTimeout::ZERO));
+    bench.kill_supplicant();
+    assert!(readable(process, PollTimeout::try_from(PATIENCE).unwrap()));
+}
+
+#[test]
+fn an_event_that_is_no_text_is_no_end() {
     let directory = tempfile::tempdir().unwrap();
     let control = directory.path().join("sta0");
     let supplicant = UnixDatagram::bind(&control).unwrap();
-    let (sender, events) = channel();
     let answer = thread::spawn(move || {
         let mut request = [0; 16];
         let (length, from) = supplicant.recv_from(&mut request).unwrap();
         assert_eq!(&request[..length], b"ATTACH");
         let client = from.as_pathname().unwrap().to_owned();
-        for datagram in [b"OK\n".as_slice(), b"<3>before", b"<3>\xff\xfe", b"<3>after"] {
+        for datagram in [b"<3>early".as_slice(), b"OK\n", b"<3>before", b"late\n", b"<3>\xff", b"<3>after"] {
             supplicant.send_to(datagram, &client).unwrap();
         }
         supplicant
     });
-    let _monitor =
-        Monitor::attach(&control, directory.path(), move |heard| sender.send(heard).is_ok()).unwrap();
-    let _supplicant = answer.join().unwrap();
-    let expected = [Heard::Line("<3>before".into()), Heard::Gap, Heard::Line("<3>after".into())];
-    for heard in expected {
-        assert_eq!(events.recv_timeout(PATIENCE), Ok(heard));
-    }
+    let monitor = Monitor::attach(&control, directory.path()).unwrap();
+    let supplicant = answer.join().unwrap();
+    assert_eq!([(); 3].map(|()| next(&monitor)), ["<3>before", "<3>\u{fffd}", "<3>after"]);
+    drop(monitor);
+    let mut word = [0; 16];
+    let length = supplicant.recv(&mut word).unwrap();
+    assert_eq!(&word[..length], b"DETACH");
+}
+
+#[test]
+fn a_supplicant_that_refuses_to_attach_is_an_error() {
+    let directory = tempfile::tempdir().unwrap();
+    let control = directory.path().join("sta0");
+    let supplicant = UnixDatagram::bind(&control).unwrap();
+    let answer = thread::spawn(move || {
+        let (_, from) = supplicant.recv_from(&mut [0; 16]).unwrap();
+        supplicant.send_to(b"FAIL\n", from.as_pathname().unwrap()).unwrap();
+    });
+    assert!(matches!(Monitor::attach(&control, directory.path()), Err(Error::Refused(_))));
+    answer.join().unwrap();
 }
 
 /// Whatever a string holds, the supplicant has exactly that, and nothing else.
@@ -160,7 +184,7 @@ fn string(reply: &str) -> Vec<u8> {
 fn a_supplicant_that_is_not_there_is_an_error_and_no_wait() {
     let Some(bench) = Bench::new() else { return };
     assert!(Commands::open(&bench.control(), &bench.run_dir()).is_err());
-    assert!(Monitor::attach(&bench.control(), &bench.run_dir(), |_| true).is_err());
-    // Nothing may stay behind: a retry comes every half second.
+    assert!(Monitor::attach(&bench.control(), &bench.run_dir()).is_err());
+    // Nothing may stay behind: there will be retries.
     assert_eq!(std::fs::read_dir(bench.run_dir()).unwrap().count(), 0);
 }

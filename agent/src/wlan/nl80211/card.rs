@@ -98,6 +98,8 @@ struct Task<'a> {
     /// None while the kernel has no cfg80211.
     wireless: Option<(Family, Socket)>,
     next_reading: Option<Instant>,
+    /// Where the driver takes one threshold only: which it has, dBm.
+    single: Option<i32>,
     scan_until: Option<Instant>,
 }
 
@@ -110,6 +112,7 @@ impl<'a> Task<'a> {
             links: Socket::events(NlFamily::Route, &[RTNLGRP_LINK as u32])?,
             wireless: None,
             next_reading: None,
+            single: None,
             scan_until: None,
         };
         task.read_interfaces().await?;
@@ -358,10 +361,12 @@ impl<'a> Task<'a> {
 
     async fn set_cqm(&mut self, thresholds: Thresholds) -> Result<(), NetlinkError> {
         let Some(index) = self.index() else { return Ok(()) };
-        let Thresholds { leave_dbm, hysteresis_db } = thresholds;
+        let single = self.memory.tracker.single(thresholds);
+        self.single = None;
         let taken = if self.try_cqm(index, &thresholds.ladder(), LADDER_HYSTERESIS_DB).await? {
             Cqm::Ladder
-        } else if self.try_cqm(index, &[leave_dbm], hysteresis_db).await? {
+        } else if self.try_cqm(index, &[single], thresholds.hysteresis_db).await? {
+            self.single = Some(single);
             Cqm::One
         } else {
             tracing::debug!("the driver takes no CQM thresholds, the signal is read every second");
@@ -369,6 +374,17 @@ impl<'a> Task<'a> {
         };
         self.memory.tracker.cqm_set(taken);
         Ok(())
+    }
+
+    /// A single threshold is moved to where the signal is now.
+    async fn follow(&mut self) -> Result<(), NetlinkError> {
+        let (Some(thresholds), Cqm::One) = (self.memory.tracker.watched(), self.memory.tracker.cqm()) else {
+            return Ok(());
+        };
+        if self.single == Some(self.memory.tracker.single(thresholds)) {
+            return Ok(());
+        }
+        self.set_cqm(thresholds).await
     }
 
     /// Whether the driver takes these.
@@ -440,6 +456,7 @@ impl<'a> Task<'a> {
             if let Some(dbm) = dbm {
                 self.memory.tracker.level(dbm);
                 self.next_reading = self.memory.tracker.read_every().map(|pause| Instant::now() + pause);
+                self.follow().await?;
                 self.tell(Event::Signal { dbm }).await;
             }
         }

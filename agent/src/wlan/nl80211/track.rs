@@ -8,9 +8,13 @@ use std::time::Duration;
 use super::parse::Notice;
 use crate::wlan::Event;
 
-/// While CQM works, the signal is read this often as well where the threshold is near, so that a trend is seen and
-/// not only the crossing.
+/// While CQM works, the signal is read this often as well where the threshold is near and the signal moves, so that a
+/// trend is seen and not only the crossing.
 const WITH_CQM: Duration = Duration::from_secs(2);
+/// Readings in a row within [`STILL_DB`]: it does not move. The driver tells when it does.
+const STILL: u32 = 5;
+/// dB; less than from one threshold to the next.
+const STILL_DB: u32 = 3;
 /// dB between the thresholds of a watch: a walk of some seconds each.
 const STEP_DB: i32 = 4;
 /// dB. cfg80211 takes it off each of several thresholds on the way down (unlike off a single one) and adds it on the
@@ -86,6 +90,8 @@ pub(crate) struct Tracker {
     cqm: Cqm,
     /// As it was heard last, dBm.
     level: Option<i32>,
+    /// Where it has been since, dBm, and for how many readings.
+    still: (i32, u32),
     /// None until something is known.
     associated: Option<bool>,
 }
@@ -114,16 +120,40 @@ impl Tracker {
     /// The signal was read.
     pub(crate) fn level(&mut self, dbm: i32) {
         self.level = Some(dbm);
+        let (place, readings) = &mut self.still;
+        if place.abs_diff(dbm) < STILL_DB {
+            *readings = readings.saturating_add(1);
+        } else {
+            self.still = (dbm, 1);
+        }
     }
 
-    /// How often to read the signal; never where the driver will tell of the next crossing and none is near.
+    /// How often to read the signal; never where the driver will tell of the next crossing, and none is near or the
+    /// signal keeps still.
     pub(crate) fn read_every(&self) -> Option<Duration> {
         let watch = self.watch?;
+        let still = self.still.1 >= STILL;
         match self.cqm {
             Cqm::Refused => Some(WITHOUT_CQM),
-            Cqm::Ladder if self.level.is_some_and(|dbm| watch.far(dbm)) => None,
+            Cqm::Ladder if still || self.level.is_some_and(|dbm| watch.far(dbm)) => None,
+            Cqm::One if still => None,
             Cqm::One | Cqm::Ladder => Some(WITH_CQM),
         }
+    }
+
+    /// Where the driver takes one threshold only: the next one below the signal, so that it tells of a fall in time.
+    pub(crate) fn single(&self, watch: Thresholds) -> i32 {
+        let level = self.level.unwrap_or(watch.leave_dbm);
+        let rungs = (1..=STEPS).map(|step| watch.rung(step)).take_while(|dbm| *dbm < 0);
+        rungs
+            .filter(|rung| level >= rung.saturating_add(STILL_DB.cast_signed()))
+            .max()
+            .unwrap_or(watch.leave_dbm)
+    }
+
+    /// What the driver took of the thresholds.
+    pub(crate) fn cqm(&self) -> Cqm {
+        self.cqm
     }
 
     /// An event of the card.
@@ -134,9 +164,13 @@ impl Tracker {
             Notice::ScanAborted => Some(Step::Tell(Event::ScanFailed("the scan was given up".to_owned()))),
             Notice::Crossed { level: Some(dbm) } if dbm < 0 => {
                 self.level = Some(dbm);
+                self.still = (dbm, 0);
                 self.watch.map(|_| Step::Tell(Event::Signal { dbm }))
             }
-            Notice::Crossed { .. } => self.watch.map(|_| Step::ReadSignal),
+            Notice::Crossed { .. } => {
+                self.still.1 = 0;
+                self.watch.map(|_| Step::ReadSignal)
+            }
             Notice::BeaconLoss => Some(Step::Tell(Event::BeaconLoss)),
             Notice::Connected => {
                 self.associated = Some(true);
@@ -221,6 +255,40 @@ mod tests {
         tracker.cqm_set(Cqm::Refused);
         tracker.level(-50);
         assert_eq!(tracker.read_every(), Some(WITHOUT_CQM));
+    }
+
+    #[test]
+    fn a_signal_that_keeps_still_is_not_read_until_the_driver_tells() {
+        for taken in [Cqm::Ladder, Cqm::One] {
+            let mut tracker = Tracker::default();
+            tracker.watch(THRESHOLDS);
+            tracker.cqm_set(taken);
+            for dbm in [-66, -67, -66, -65] {
+                tracker.level(dbm);
+                assert_eq!(tracker.read_every(), Some(WITH_CQM));
+            }
+            tracker.level(-67);
+            assert_eq!(tracker.read_every(), None);
+            tracker.notice(Notice::Crossed { level: Some(-70) });
+            for dbm in [-71, -74, -71, -74, -71, -74] {
+                assert_eq!(tracker.read_every(), Some(WITH_CQM), "it moves");
+                tracker.level(dbm);
+            }
+            tracker.cqm_set(Cqm::Refused);
+            assert_eq!(tracker.read_every(), Some(WITHOUT_CQM));
+        }
+    }
+
+    #[test]
+    fn a_single_threshold_follows_the_signal_down() {
+        let mut tracker = Tracker::default();
+        tracker.watch(THRESHOLDS);
+        let single = |tracker: &Tracker| tracker.single(THRESHOLDS);
+        assert_eq!(single(&tracker), -75, "nothing is known yet");
+        for (dbm, threshold) in [(-50, -62), (-60, -66), (-66, -70), (-69, -75), (-74, -75), (-80, -75)] {
+            tracker.level(dbm);
+            assert_eq!(single(&tracker), threshold, "{dbm}");
+        }
     }
 
     #[test]
