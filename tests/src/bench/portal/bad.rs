@@ -114,7 +114,14 @@ const KINDS: &[Kind] = &[
     Kind {
         name: "64 KiB of attributes",
         octets: |d| spoilt(d, |_, t| t.replace("<mac>", &format!("<mac {}>", attributes()))),
-        answer: (400, "malformed", "-"),
+        answer: (400, "too-many", "-"),
+    },
+    Kind {
+        name: "64 KiB of namespaces",
+        octets: |d| {
+            spoilt(d, |_, t| t.replace("<mac>", &format!("<mac {}>{}", namespaces(), "<a:b/>".repeat(500))))
+        },
+        answer: (400, "too-many", "-"),
     },
     Kind {
         name: "oversized, announced",
@@ -164,6 +171,11 @@ fn laughs() -> String {
 /// All different but the last: a reader that compares each with each pays for it.
 fn attributes() -> String {
     (0..6000).map(|number| format!("a{number:04}='' ")).collect::<String>() + "a0000=''"
+}
+
+/// A reader that looks each prefix up among all of them pays for it.
+fn namespaces() -> String {
+    (0..3500).map(|number| format!("xmlns:a{number:04}='u' ")).collect()
 }
 
 fn head(headers: &str) -> Vec<u8> {
