@@ -17,6 +17,7 @@ mod packages;
 mod peers;
 mod progress;
 mod report;
+mod secrets;
 mod suite;
 mod text;
 mod traffic;

@@ -5,7 +5,7 @@
 //! attributes are passed over, so that an older agent understands a newer portal.
 //!
 //! The agent calls [`encode_request`], [`decode_credential`] and [`decode_refusal`]; the portal the other three.
-//! All of it is bounded: [`MAX_BODY`] octets, [`MAX_DEPTH`] levels, [`MAX_ELEMENTS`] elements; a document type
+//! All of it is bounded: [`MAX_BODY`] octets, [`MAX_DEPTH`] levels, [`MAX_ELEMENTS`] elements, [`MAX_ATTRIBUTES`] each; a document type
 //! declaration is refused, so no entity but XML's own five exists.
 
 mod names;
@@ -33,6 +33,8 @@ pub const MAX_BODY: usize = 64 * 1024;
 pub const MAX_DEPTH: usize = 8;
 /// Most elements in a message; a reply with the most networks has about 220.
 pub const MAX_ELEMENTS: usize = 512;
+/// Most attributes and namespace declarations of one element; envelopes of other tools have a dozen.
+pub const MAX_ATTRIBUTES: usize = 32;
 /// Most networks in a policy.
 pub const MAX_NETWORKS: usize = 64;
 
@@ -60,8 +62,8 @@ pub enum XmlError {
     /// Nested beyond [`MAX_DEPTH`].
     #[error("the message is nested deeper than {MAX_DEPTH} elements")]
     TooDeep,
-    /// More than [`MAX_ELEMENTS`] elements, or [`MAX_NETWORKS`] networks.
-    #[error("the message has too many elements")]
+    /// More than [`MAX_ELEMENTS`] elements, [`MAX_ATTRIBUTES`] attributes of one, or [`MAX_NETWORKS`] networks.
+    #[error("the message has too many elements or attributes")]
     TooMany,
     /// The root element or its namespace is another.
     #[error("the root element is not <{expected}> of {NAMESPACE}")]

@@ -4,7 +4,7 @@
 //! laptop is where we are: the virtual laptop's first namespace, or a private one on the host (there without radio).
 
 pub(crate) mod ap;
-mod capture;
+pub(crate) mod capture;
 mod cellular;
 mod control;
 mod core;

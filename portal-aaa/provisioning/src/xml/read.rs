@@ -11,7 +11,9 @@ use quick_xml::{
 };
 use zeroize::Zeroizing;
 
-use super::{MAX_BODY, MAX_DEPTH, MAX_ELEMENTS, NAMESPACE, XmlError, soap::Version, text::is_xml_char};
+use super::{
+    MAX_ATTRIBUTES, MAX_BODY, MAX_DEPTH, MAX_ELEMENTS, NAMESPACE, XmlError, soap::Version, text::is_xml_char,
+};
 
 /// Namespace of an element or attribute, as far as it means anything here.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -73,7 +75,13 @@ pub(super) fn parse_any(octets: &[u8], instructions: Instructions) -> Result<Nod
     }
     let text = std::str::from_utf8(octets).map_err(|_| XmlError::NotUtf8)?;
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
-    if !text.chars().all(is_xml_char) {
+    // Most messages are ASCII, and looked at octet by octet a long one costs next to nothing.
+    let good = if text.is_ascii() {
+        text.bytes().fold(true, |good, b| good & (b >= b' ' || matches!(b, b'\t' | b'\r' | b'\n')))
+    } else {
+        text.chars().all(is_xml_char)
+    };
+    if !good {
         return Err(XmlError::Malformed);
     }
     tree(text, instructions)
@@ -173,7 +181,11 @@ impl Node {
         let name = start.local_name().into_inner().to_owned();
         let mut attributes = false;
         let mut soap = Vec::new();
-        for attribute in start.attributes() {
+        for (number, attribute) in start.attributes().enumerate() {
+            // Each is compared with those before it, and each name in the element with each declaration.
+            if number >= MAX_ATTRIBUTES {
+                return Err(XmlError::TooMany);
+            }
             let attribute = attribute.map_err(|_| XmlError::Malformed)?;
             attributes |= attribute.key.as_namespace_binding().is_none();
             let (namespace, name) = resolver.resolve_attribute(attribute.key);
@@ -336,6 +348,16 @@ mod tests {
         assert!(parse(root(&"<a/>".repeat(MAX_ELEMENTS - 1)).as_bytes(), "r").is_ok());
         assert_eq!(refused(&root(&"<a/>".repeat(MAX_ELEMENTS))), XmlError::TooMany);
         assert_eq!(refused(&root(&" ".repeat(MAX_BODY))), XmlError::TooLarge);
+        fn attributes(count: usize) -> String {
+            (0..count).map(|n| format!(" a{n}=''")).collect()
+        }
+        fn declarations(count: usize) -> String {
+            (0..count).map(|n| format!(" xmlns:a{n}='u'")).collect()
+        }
+        for many in [attributes as fn(usize) -> String, declarations] {
+            assert!(parse(root(&format!("<a{}/>", many(MAX_ATTRIBUTES))).as_bytes(), "r").is_ok());
+            assert_eq!(refused(&root(&format!("<a{}/>", many(MAX_ATTRIBUTES + 1)))), XmlError::TooMany);
+        }
     }
 
     #[test]

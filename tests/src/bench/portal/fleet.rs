@@ -42,6 +42,13 @@ impl Device {
         })
     }
 
+    /// One with these digits: an IMSI, and twelve of an IMEI.
+    pub(super) fn scattered(number: usize, imsi: &str, serial: &str) -> Result<Self> {
+        let body = format!("00{serial}");
+        let digit = luhn(&body).context("digits")?;
+        Ok(Self { imsi: imsi.parse()?, imei: format!("{body}{digit}").parse()?, ..Self::stored(number)? })
+    }
+
     /// What it asks.
     pub(super) fn request(&self) -> CredentialRequest {
         CredentialRequest {

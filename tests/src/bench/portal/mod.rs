@@ -5,10 +5,12 @@
 //! in turn with it, several times, in the same run. [`gate`] asks first whether the portal is correct. All of it happens
 //! in a network namespace of its own, where every device has a loopback address.
 
+mod bad;
 pub(super) mod bare;
 mod client;
 mod fleet;
 mod gate;
+mod leaks;
 mod load;
 mod operator;
 mod report;
@@ -40,6 +42,8 @@ use crate::{
 const PORTAL_NAME: &str = "portal.operator.example";
 /// The row that the target is about: what an agent does by default.
 const MAIN: &str = "xml";
+/// Connections that stand still at a time; the portal lets 1024 in.
+const SLOW: usize = 256;
 
 /// How much is done.
 struct Plan {
@@ -49,6 +53,8 @@ struct Plan {
     other_runs: usize,
     /// Exchanges of a run: a second or more of the server's time, so that a tick of the kernel's clock is little.
     exchanges: usize,
+    /// Refusals of a run, of each kind.
+    refusals: usize,
     /// Devices stored.
     stored: usize,
     /// Sizes of the scaling series.
@@ -61,6 +67,7 @@ const FULL: Plan = Plan {
     runs: 7,
     other_runs: 3,
     exchanges: 4000,
+    refusals: 1000,
     stored: 100_000,
     sizes: &[1_000, 10_000, 100_000, 1_000_000],
     all_rows: true,
@@ -70,6 +77,7 @@ const QUICK: Plan = Plan {
     runs: 3,
     other_runs: 3,
     exchanges: 1500,
+    refusals: 400,
     stored: 10_000,
     sizes: &[1_000, 10_000, 100_000],
     all_rows: false,
@@ -113,6 +121,21 @@ pub(super) fn run(quick: bool, json: bool, only: Option<&str>) -> Result<bool> {
         private_folder(&place.work)?;
         report.scale = progress::step("cost by number of stored devices", || series(&plan, &place))?;
         fs::write(place.out.join("scale.svg"), picture(&report.scale))?;
+    }
+    if wanted("bad-input") {
+        private_folder(&place.work)?;
+        let measured = progress::step("what bad input costs", || bad_input(&plan, &place));
+        match measured {
+            Ok((bad, slow)) => (report.bad, report.slow) = (bad, slow),
+            Err(error) => report.failed.push(format!("bad input: {error:#}")),
+        }
+    }
+    if wanted("leaks") {
+        let (work, out) = (place.work.join("leaks"), &place.out);
+        match progress::step("secrets under load", || leaks::search(&work, &place.logs, out)) {
+            Ok(searched) => report.leaks = Some(searched),
+            Err(error) => report.failed.push(format!("leaks: {error:#}")),
+        }
     }
     private_folder(&place.work)?;
     report.finish();
@@ -188,6 +211,17 @@ fn row(name: &str, shape: Shape, runs: usize, plan: &Plan, place: &Place) -> Res
         }
     }
     Ok(row)
+}
+
+/// What is refused, and what stands still.
+fn bad_input(plan: &Plan, place: &Place) -> Result<(Vec<bad::Bad>, Vec<bad::Slow>)> {
+    let folder = place.work.join("portal");
+    let mut portal = Operator::install("bad-input", plan.stored, Kind::P256, &folder, &place.logs)?;
+    portal.serve()?;
+    let client = portal.client(Tls::V13)?;
+    let bad = bad::kinds(&portal, &client, plan.other_runs, plan.refusals)?;
+    let slow = bad::slow(&portal, SLOW)?;
+    Ok((bad, slow))
 }
 
 /// The n-th device asks and gets.

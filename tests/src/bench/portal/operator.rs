@@ -37,7 +37,9 @@ const ATTACHED: usize = 100_000;
 const BATCH: usize = 50_000;
 /// Where the gateway's accounting comes from; 127.0.0.1 is the access points'.
 const GATEWAY: Ipv4Addr = Ipv4Addr::new(127, 0, 0, 2);
-const GATEWAY_NAME: &str = "pgw.lab";
+pub(super) const GATEWAY_NETWORK: &str = "127.0.0.2/32";
+/// Its name among the clients.
+pub(super) const GATEWAY_NAME: &str = "pgw.lab";
 /// An answer of the accounting port takes a transaction.
 const PATIENCE: Duration = Duration::from_secs(10);
 
@@ -63,8 +65,7 @@ impl Operator {
         // A copy: what is issued during a run is not there at the next.
         fs::copy(directory.join("portal-aaa.db"), server.path("portal-aaa.db"))?;
         server.add_client()?;
-        let network = format!("{GATEWAY}/32");
-        server.admin(&["gateway", "add", GATEWAY_NAME, "--network", &network, "--secret", SECRET])?;
+        server.admin(&["gateway", "add", GATEWAY_NAME, "--network", GATEWAY_NETWORK, "--secret", SECRET])?;
         server.edit("subscribers = \"any\"", "subscribers = \"listed\"")?;
         if kind == Kind::Rsa {
             let folder = dir.join("rsa");

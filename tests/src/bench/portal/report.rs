@@ -4,7 +4,11 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
-use super::load::Measured;
+use super::{
+    bad::{Bad, Slow},
+    leaks::Searched,
+    load::Measured,
+};
 use crate::bench::{
     process,
     target::{self, Target},
@@ -25,6 +29,14 @@ pub(super) struct Report {
     pub(super) rows: Vec<Row>,
     /// The portal by stored devices.
     pub(super) scale: Vec<Size>,
+    /// What bad input costs.
+    pub(super) bad: Vec<Bad>,
+    /// Connections that stand still.
+    pub(super) slow: Vec<Slow>,
+    /// Secrets in what can be read.
+    pub(super) leaks: Option<Searched>,
+    /// What went wrong with the three above.
+    pub(super) failed: Vec<String>,
     /// What has to be reached.
     pub(super) targets: Vec<Target>,
 }
@@ -82,6 +94,10 @@ impl Report {
             synchronous: "FULL, write-ahead log",
             rows: Vec::new(),
             scale: Vec::new(),
+            bad: Vec::new(),
+            slow: Vec::new(),
+            leaks: None,
+            failed: Vec::new(),
             targets: Vec::new(),
         }
     }
@@ -97,13 +113,27 @@ impl Report {
         self.targets = vec![
             target("an issue, of a bare TLS handshake", 2.5, "×", main.and_then(Row::ratio)),
             target("an issue: dearest size of the series by the cheapest", 1.25, "×", flat),
+            target("the dearest refusal, of an issue", 1.0, "×", self.dearest()),
+            target("secrets found", 0.0, "", self.leaks.as_ref().map(|leaks| leaks.found.len() as f64)),
         ];
+    }
+
+    /// Of an issue measured in the same run.
+    fn of_issue(&self, bad: &Bad) -> Option<f64> {
+        let main = self.rows.iter().find(|row| row.name == super::MAIN)?;
+        Some(bad.cost.cpu()? / main.issue.cpu()?)
+    }
+
+    fn dearest(&self) -> Option<f64> {
+        self.bad.iter().filter_map(|bad| self.of_issue(bad)).reduce(f64::max)
     }
 
     /// Everything that was measured was correct.
     pub(super) fn is_correct(&self) -> bool {
         self.rows.iter().all(|row| row.not_measured.is_none())
             && self.scale.iter().all(|size| size.not_measured.is_none())
+            && self.failed.is_empty()
+            && self.leaks.as_ref().is_none_or(|leaks| leaks.found.is_empty())
     }
 
     /// For people.
@@ -135,7 +165,46 @@ impl Report {
                 }
             }
         }
+        self.more(&mut text);
         text + &target::table(&self.targets)
+    }
+
+    fn more(&self, text: &mut String) {
+        if !self.bad.is_empty() {
+            text.push_str(
+                "\n| bad input | status | flaw | field | CPU µs to refuse | of an issue |\n|---|---:|---|---|---:|---:|\n",
+            );
+        }
+        for bad in &self.bad {
+            let (cost, ratio) = (bad.cost.cpu().unwrap_or_default(), self.of_issue(bad));
+            let ratio = ratio.map_or("–".to_owned(), |ratio| format!("{ratio:.2}"));
+            let Bad { name, status, flaw, field, .. } = bad;
+            let _ = writeln!(text, "| {name} | {status} | {flaw} | {field} | {cost:.0} | {ratio} |");
+        }
+        for slow in &self.slow {
+            let Slow { at, connections, ended_secs, kib_each } = slow;
+            let _ = writeln!(
+                text,
+                "\n{connections} connections that stand still {at}: all ended after {ended_secs:.1} s, {kib_each:.1} KiB each; \
+                 others were served."
+            );
+        }
+        if let Some(leaks) = &self.leaks {
+            let Searched { secrets, spellings, during, octets, issued, refused, found } = leaks;
+            let _ = writeln!(
+                text,
+                "\n{secrets} IMSIs, IMEIs, MSISDNs and passwords in {spellings} spellings, searched {during} times while {issued} \
+                 credentials were issued and {refused} requests refused, and in {} MiB at the end: {} found.",
+                octets >> 20,
+                found.len()
+            );
+            for one in found.iter().take(20) {
+                let _ = writeln!(text, "\n- **{one}**");
+            }
+        }
+        for failed in &self.failed {
+            let _ = writeln!(text, "\n**failed: {failed}**");
+        }
     }
 }
 
