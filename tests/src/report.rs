@@ -21,6 +21,8 @@ pub(crate) enum Order {
     Test {
         /// Only those whose name contains this.
         only: Option<String>,
+        /// How often, and when, the agent is killed.
+        crashes: Crashes,
     },
     /// The scenarios of suite `handover`.
     Handover {
@@ -29,6 +31,15 @@ pub(crate) enum Order {
         /// Moves to Wi-Fi, and as many back.
         moves: u32,
     },
+}
+
+/// Kills of the agent at random moments.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Crashes {
+    /// So many.
+    pub(crate) number: u32,
+    /// The same seed gives the same moments, as far as the machine is as fast.
+    pub(crate) seed: u64,
 }
 
 /// One line of the report.

@@ -25,6 +25,6 @@ pub(crate) fn run(order: &Order, reporter: &Reporter) -> Result<bool> {
     match order {
         Order::Demo { broken } => script::run(*broken, &options, reporter),
         Order::Handover { only, moves } => handover::run(only.as_deref(), *moves, &options, reporter),
-        Order::Test { only } => cases::vm(only.as_deref(), &options, reporter),
+        Order::Test { only, crashes } => cases::vm(only.as_deref(), *crashes, &options, reporter),
     }
 }

@@ -11,13 +11,14 @@ mod core;
 pub(crate) mod daemon;
 mod laptop;
 pub(crate) mod netns;
+pub(crate) mod picture;
 pub(crate) mod plan;
 mod radio;
 mod supplicant;
 
 use std::{
     fs,
-    net::{SocketAddr, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -205,11 +206,15 @@ impl World {
 
     /// A connection from the laptop to the Internet comes about.
     pub(crate) fn internet_answers(&self) -> Result<()> {
-        let server: SocketAddr = format!("{}:80", plan::INTERNET).parse()?;
-        let patience = Duration::from_secs(1);
         clock::until("the Internet answers", Duration::from_secs(20), || {
-            Ok(TcpStream::connect_timeout(&server, patience).ok().map(drop))
+            Ok(self.internet_connects().then_some(()))
         })
+    }
+
+    /// One try at such a connection.
+    pub(crate) fn internet_connects(&self) -> bool {
+        let server = SocketAddr::from((plan::INTERNET.parse().unwrap_or(Ipv4Addr::UNSPECIFIED), 80));
+        TcpStream::connect_timeout(&server, Duration::from_secs(1)).is_ok()
     }
 
     /// Puts a credential into the supplicant that was made for another card: carried off from another device of the same
