@@ -47,6 +47,9 @@ enum Command {
         /// Make this one thing wrong
         #[arg(long = "break", value_name = "WHAT")]
         broken: Option<demo::Break>,
+        /// What NetworkManager owns: Wi-Fi, modem, or both. Without it, nothing: it does not run
+        #[arg(long, value_name = "WHAT", conflicts_with = "broken")]
+        owner: Option<world::owner::Owner>,
     },
     /// Every test there is, or one suite
     Test {
@@ -104,7 +107,7 @@ fn random_seed() -> Result<u64> {
 
 fn run(command: Command) -> Result<bool> {
     match command {
-        Command::Demo { json, broken } => demo::run(json, broken),
+        Command::Demo { json, broken, owner } => demo::run(json, broken, owner),
         Command::Test { list: true, .. } => {
             suite::list();
             Ok(true)

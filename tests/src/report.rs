@@ -6,7 +6,10 @@ use std::{io::Write, sync::Mutex};
 
 use serde::{Deserialize, Serialize};
 
-use crate::demo::{Break, Step};
+use crate::{
+    demo::{Break, Step},
+    world::owner::Owner,
+};
 
 /// What the guest is to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -16,6 +19,8 @@ pub(crate) enum Order {
     Demo {
         /// The one thing to make wrong.
         broken: Option<Break>,
+        /// What NetworkManager owns.
+        owner: Option<Owner>,
     },
     /// The scenarios of suite `vm`.
     Test {

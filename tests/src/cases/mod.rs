@@ -8,6 +8,7 @@ mod crash;
 mod disconnect;
 mod leaks;
 mod modem;
+mod owner;
 mod refusals;
 mod restarts;
 mod rounds;
@@ -25,7 +26,7 @@ pub(crate) struct Entry<'a> {
     pub(crate) run: &'a dyn Fn(&mut World, &Reporter) -> Result<()>,
 }
 
-const VM: [Entry<'static>; 12] = [
+const VM: [Entry<'static>; 13] = [
     Entry { name: "whole-offload-and-return", run: &rounds::whole },
     Entry { name: "modemmanager-killed-and-restarted", run: &restarts::modem_manager },
     Entry { name: "supplicant-killed-and-restarted", run: &restarts::supplicant },
@@ -33,6 +34,7 @@ const VM: [Entry<'static>; 12] = [
     Entry { name: "portal-aaa-killed-and-restarted", run: &restarts::portal_aaa },
     Entry { name: "wrong-mac-is-refused", run: &refusals::wrong_mac },
     Entry { name: "rogue-access-point-gets-nothing", run: &refusals::rogue },
+    Entry { name: "networkmanager-owns-wifi-and-modem", run: &owner::both },
     Entry { name: "clock-of-1970", run: &clock::of_1970 },
     Entry { name: "clock-of-2040", run: &clock::of_2040 },
     Entry { name: "revoked-session-ends-within-a-second", run: &disconnect::revoked },

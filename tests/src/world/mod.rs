@@ -11,6 +11,7 @@ mod core;
 pub(crate) mod daemon;
 mod laptop;
 pub(crate) mod netns;
+pub(crate) mod owner;
 pub(crate) mod picture;
 pub(crate) mod plan;
 mod radio;
@@ -33,6 +34,7 @@ use cellular::Cellular;
 use core::Core;
 use laptop::Agent;
 use netns::Netns;
+use owner::Manager;
 use plan::LAPTOP_WLAN;
 use supplicant::Supplicant;
 
@@ -67,6 +69,8 @@ pub(crate) struct World {
     /// wifi-offloadd.
     pub(crate) agent: Agent,
     supplicant: Option<Supplicant>,
+    /// NetworkManager, where it owns something.
+    manager: Option<Manager>,
     rogue: Option<AccessPoint>,
     captures: Vec<Capture>,
     ap: Option<AccessPoint>,
@@ -98,6 +102,7 @@ impl World {
         let mut world = Self {
             agent,
             supplicant: None,
+            manager: None,
             rogue: None,
             captures: Vec::new(),
             ap: None,
@@ -148,6 +153,7 @@ impl World {
     /// Everybody out of range, and what a failed case may have left behind put right.
     pub(crate) fn calm(&mut self) -> Result<()> {
         self.rogue = None;
+        self.take_back()?;
         self.cellular.set_feed(Feed::Honest);
         self.cellular.start_manager()?;
         if let Some(ap) = &self.ap {
@@ -192,7 +198,11 @@ impl World {
         self.agent.daemon.must_run()?;
         self.core.portal_aaa.must_run()?;
         self.cellular.must_run()?;
-        if let Some(supplicant) = &mut self.supplicant {
+        if let Some(manager) = &mut self.manager {
+            manager.must_run()?;
+        }
+        let has_wifi = self.manager.as_ref().is_some_and(Manager::has_wifi);
+        if let Some(supplicant) = self.supplicant.as_mut().filter(|_| !has_wifi) {
             supplicant.daemon.must_run()?;
         }
         self.ap.as_mut().map_or(Ok(()), |ap| ap.hostapd.must_run())
