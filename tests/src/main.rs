@@ -48,6 +48,9 @@ enum Command {
         /// Make this one thing wrong
         #[arg(long = "break", value_name = "WHAT")]
         broken: Option<demo::Break>,
+        /// What NetworkManager owns: Wi-Fi, modem, or both. Without it, nothing: it does not run
+        #[arg(long, value_name = "WHAT", conflicts_with = "broken")]
+        owner: Option<world::owner::Owner>,
     },
     /// Every test there is, or one suite
     Test {
@@ -59,6 +62,12 @@ enum Command {
         /// Moves each way in suite handover: 100 where it is named, 3 where it is one of all
         #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
         moves: Option<u32>,
+        /// How often suite vm kills the agent, each time at a random moment
+        #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        crashes: u32,
+        /// Makes those moments the same as in the run that told this seed
+        #[arg(long)]
+        seed: Option<u64>,
     },
     /// Measurements against real peers; without a name, says which there are
     Bench(bench::Options),
@@ -91,14 +100,23 @@ fn main() -> ExitCode {
     }
 }
 
+fn random_seed() -> Result<u64> {
+    let mut seed = [0; 8];
+    getrandom::fill(&mut seed).map_err(|error| anyhow::anyhow!("random octets: {error}"))?;
+    Ok(u64::from_ne_bytes(seed))
+}
+
 fn run(command: Command) -> Result<bool> {
     match command {
-        Command::Demo { json, broken } => demo::run(json, broken),
+        Command::Demo { json, broken, owner } => demo::run(json, broken, owner),
         Command::Test { list: true, .. } => {
             suite::list();
             Ok(true)
         }
-        Command::Test { name, moves, .. } => suite::run(name.as_deref(), moves),
+        Command::Test { name, moves, crashes, seed, .. } => {
+            let seed = seed.map_or_else(random_seed, Ok)?;
+            suite::run(name.as_deref(), moves, report::Crashes { number: crashes, seed })
+        }
         Command::Bench(options) => bench::run(&options),
         Command::Package => package::run().map(|()| true),
         Command::Inside { only, programs, out, .. } => guest::boxed::modem(only.as_deref(), &programs, &out),

@@ -6,7 +6,10 @@ use std::{io::Write, sync::Mutex};
 
 use serde::{Deserialize, Serialize};
 
-use crate::demo::{Break, Step};
+use crate::{
+    demo::{Break, Step},
+    world::owner::Owner,
+};
 
 /// What the guest is to do.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -16,11 +19,15 @@ pub(crate) enum Order {
     Demo {
         /// The one thing to make wrong.
         broken: Option<Break>,
+        /// What NetworkManager owns.
+        owner: Option<Owner>,
     },
     /// The scenarios of suite `vm`.
     Test {
         /// Only those whose name contains this.
         only: Option<String>,
+        /// How often, and when, the agent is killed.
+        crashes: Crashes,
     },
     /// The scenarios of suite `handover`.
     Handover {
@@ -29,6 +36,15 @@ pub(crate) enum Order {
         /// Moves to Wi-Fi, and as many back.
         moves: u32,
     },
+}
+
+/// Kills of the agent at random moments.
+#[derive(Debug, Clone, Copy, Serialize, Deserialize)]
+pub(crate) struct Crashes {
+    /// So many.
+    pub(crate) number: u32,
+    /// The same seed gives the same moments, as far as the machine is as fast.
+    pub(crate) seed: u64,
 }
 
 /// One line of the report.

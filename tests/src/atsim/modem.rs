@@ -82,6 +82,8 @@ pub(crate) struct Modem {
     pub(super) signal: u8,
     pub(super) online: bool,
     pub(super) session: bool,
+    /// What the network told of the time (3GPP TS 22.042), seconds since 1970; many tell nothing.
+    pub(super) network_time: Option<u64>,
     /// Access point name of each context.
     pub(super) contexts: std::collections::BTreeMap<u8, String>,
     /// `+CREG`, `+CGREG`, `+CEREG`: what the host wants to be told.
@@ -109,6 +111,7 @@ impl Modem {
             signal: 20,
             online: true,
             session: false,
+            network_time: None,
             contexts: [(1, "internet".to_owned())].into(),
             reporting: [0; 3],
             numeric_operator: false,
@@ -169,6 +172,11 @@ impl Modem {
 
     pub(crate) fn set_imsi(&mut self, imsi: &str) {
         imsi.clone_into(&mut self.identity.imsi);
+    }
+
+    /// The network tells the time from the next registration on, or does not.
+    pub(crate) fn set_network_time(&mut self, unix: Option<u64>) {
+        self.network_time = unix;
     }
 
     /// The network ends the session.
@@ -276,6 +284,12 @@ impl Modem {
             "+COPS?" if self.numeric_operator => vec![format!("+COPS: 0,2,\"{}\",7", self.network_code())],
             "+COPS?" => vec![format!("+COPS: 0,0,\"{}\",7", self.encoded(&self.identity.operator))],
             "+COPS=0" => Vec::new(),
+            // Huawei's: whether the modem can tell the network's time, and what it is.
+            "^NTCT?" => vec!["^NTCT: 1".to_owned()],
+            "^NWTIME?" => match self.network_time.filter(|_| self.registered()).and_then(network_time) {
+                Some(text) => vec![text],
+                None => return Some(Err(Refusal::NotSupported)),
+            },
             _ => return None,
         };
         Some(Ok(answer))
@@ -338,6 +352,12 @@ impl Modem {
     }
 }
 
+/// Year of two digits; the zone in quarters of an hour; hours of summer time.
+fn network_time(unix: u64) -> Option<String> {
+    let time = jiff::Timestamp::from_second(i64::try_from(unix).ok()?).ok()?;
+    Some(format!("^NWTIME: {}+00,00", time.strftime("%y/%m/%d,%H:%M:%S")))
+}
+
 /// Splits `+COPS=3,2;+COPS?`; a semicolon inside quotes is text.
 fn commands(body: &str) -> Vec<&str> {
     let mut quoted = false;
@@ -373,6 +393,9 @@ mod tests {
         assert_eq!(ask(&mut modem, "AT+COPS=3,2;+COPS?"), "|+COPS: 0||OK|");
         modem.set_registration(Registration::Home);
         assert_eq!(ask(&mut modem, "AT+COPS=3,2;+COPS?"), "|+COPS: 0,2,\"00101\",7||OK|");
+        assert_eq!(ask(&mut modem, "AT^NWTIME?"), "|ERROR|");
+        modem.set_network_time(Some(1_795_870_800));
+        assert_eq!(ask(&mut modem, "AT^NWTIME?"), "|^NWTIME: 26/11/28,13:00:00+00,00||OK|");
     }
 
     #[test]

@@ -15,6 +15,8 @@ pub(crate) enum Order {
     Signal(u8),
     /// The SIM changes; seen after a replug.
     Sim(Sim),
+    /// What the network tells of the time, seconds since 1970.
+    NetworkTime(Option<u64>),
     /// Another subscriber's SIM.
     Imsi(String),
     /// The network ends the data session.
@@ -32,6 +34,7 @@ impl Order {
             Self::Registration(registration) => modem.set_registration(*registration),
             Self::Signal(signal) => modem.set_signal(*signal),
             Self::Sim(sim) => modem.set_sim(*sim),
+            Self::NetworkTime(unix) => modem.set_network_time(*unix),
             Self::Imsi(imsi) => modem.set_imsi(imsi),
             Self::DropSession => modem.drop_session(),
             Self::Unplug | Self::Plug => modem.power_cycle(),
@@ -39,7 +42,7 @@ impl Order {
     }
 }
 
-/// `registration 0|1|2|3|5`, `csq N`, `sim ready|absent|pin`, `imsi DIGITS`, `net drop`, `unplug`, `plug`.
+/// `registration 0|1|2|3|5`, `csq N`, `time SECONDS|unknown`, `sim ready|absent|pin`, `imsi DIGITS`, `net drop`, `unplug`, `plug`.
 impl FromStr for Order {
     type Err = anyhow::Error;
 
@@ -55,6 +58,8 @@ impl FromStr for Order {
                 _ => bail!("registration is 0 idle, 1 home, 2 searching, 3 denied or 5 roaming"),
             }),
             ["csq", number] => Self::Signal(number.parse()?),
+            ["time", "unknown"] => Self::NetworkTime(None),
+            ["time", seconds] => Self::NetworkTime(Some(seconds.parse()?)),
             ["sim", "ready"] => Self::Sim(Sim::Ready),
             ["sim", "absent"] => Self::Sim(Sim::Absent),
             ["sim", "pin"] => Self::Sim(Sim::Pin),
@@ -65,7 +70,7 @@ impl FromStr for Order {
             ["unplug"] => Self::Unplug,
             ["plug"] => Self::Plug,
             _ => bail!(
-                "one of: registration 0|1|2|3|5, csq N, sim ready|absent|pin, imsi DIGITS, net drop, unplug, plug"
+                "one of: registration 0|1|2|3|5, csq N, time SECONDS|unknown, sim ready|absent|pin, imsi DIGITS, net drop, unplug, plug"
             ),
         })
     }
@@ -79,6 +84,7 @@ mod tests {
     fn lines_are_orders() {
         let order = |line: &str| line.parse::<Order>();
         assert_eq!(order("registration 5").unwrap(), Order::Registration(Registration::Roaming));
+        assert_eq!(order("time 7").unwrap(), Order::NetworkTime(Some(7)));
         assert_eq!(order(" net  drop \n").unwrap(), Order::DropSession);
         assert_eq!(order("imsi 001010999999999").unwrap(), Order::Imsi("001010999999999".into()));
         for bad in ["", "registration 4", "registration", "csq x", "imsi 1", "sim", "unplug now"] {

@@ -3,9 +3,12 @@
 //! Cases of a suite share one world and run in order; each brings the agent back to `armed` (or to what its name
 //! says) before it ends, so that one that fails does not make all after it fail.
 
+mod clock;
+mod crash;
 mod disconnect;
 mod leaks;
 mod modem;
+mod owner;
 mod refusals;
 mod restarts;
 mod rounds;
@@ -13,8 +16,7 @@ mod rounds;
 use anyhow::{Result, bail};
 
 use crate::{
-    clock,
-    report::{Case, Line, Reporter},
+    report::{Case, Crashes, Line, Reporter},
     world::{Feed, Options, World},
 };
 
@@ -24,7 +26,7 @@ pub(crate) struct Entry<'a> {
     pub(crate) run: &'a dyn Fn(&mut World, &Reporter) -> Result<()>,
 }
 
-const VM: [Entry<'static>; 10] = [
+const VM: [Entry<'static>; 13] = [
     Entry { name: "whole-offload-and-return", run: &rounds::whole },
     Entry { name: "modemmanager-killed-and-restarted", run: &restarts::modem_manager },
     Entry { name: "supplicant-killed-and-restarted", run: &restarts::supplicant },
@@ -32,6 +34,9 @@ const VM: [Entry<'static>; 10] = [
     Entry { name: "portal-aaa-killed-and-restarted", run: &restarts::portal_aaa },
     Entry { name: "wrong-mac-is-refused", run: &refusals::wrong_mac },
     Entry { name: "rogue-access-point-gets-nothing", run: &refusals::rogue },
+    Entry { name: "networkmanager-owns-wifi-and-modem", run: &owner::both },
+    Entry { name: "clock-of-1970", run: &clock::of_1970 },
+    Entry { name: "clock-of-2040", run: &clock::of_2040 },
     Entry { name: "revoked-session-ends-within-a-second", run: &disconnect::revoked },
     Entry { name: "expired-session-ends-within-a-second", run: &disconnect::expired },
     Entry { name: "nothing-leaks", run: &leaks::nothing },
@@ -52,16 +57,26 @@ const MODEM: [Entry<'static>; 11] = [
 ];
 
 /// Suite `vm`; true where all cases are good.
-pub(crate) fn vm(only: Option<&str>, options: &Options, reporter: &Reporter) -> Result<bool> {
-    all(&VM, only, options, reporter)
+pub(crate) fn vm(
+    only: Option<&str>,
+    crashes: Crashes,
+    options: &Options,
+    reporter: &Reporter,
+) -> Result<bool> {
+    let killed = |world: &mut World, reporter: &Reporter| crash::killed(world, reporter, crashes);
+    let mut entries: Vec<&Entry<'_>> = VM.iter().collect();
+    let killed = Entry { name: "killed-at-random-moments", run: &killed };
+    // The last one looks for secrets in what all others have left.
+    entries.insert(VM.len() - 1, &killed);
+    all(&entries, only, options, reporter)
 }
 
 /// Suite `modem`.
 pub(crate) fn modem(only: Option<&str>, options: &Options, reporter: &Reporter) -> Result<bool> {
-    all(&MODEM, only, options, reporter)
+    all(&MODEM.iter().collect::<Vec<_>>(), only, options, reporter)
 }
 
-fn all(entries: &[Entry<'_>], only: Option<&str>, options: &Options, reporter: &Reporter) -> Result<bool> {
+fn all(entries: &[&Entry<'_>], only: Option<&str>, options: &Options, reporter: &Reporter) -> Result<bool> {
     debug_assert_eq!(options.feed, Feed::Honest);
     let mut world = World::build(options, reporter)?;
     let good = each(&mut world, entries, only, reporter)?;
@@ -72,18 +87,18 @@ fn all(entries: &[Entry<'_>], only: Option<&str>, options: &Options, reporter: &
 /// Runs those whose name contains `only` in this world; true where all are good.
 pub(crate) fn each(
     world: &mut World,
-    entries: &[Entry<'_>],
+    entries: &[&Entry<'_>],
     only: Option<&str>,
     reporter: &Reporter,
 ) -> Result<bool> {
     let wanted: Vec<&Entry<'_>> =
-        entries.iter().filter(|entry| only.is_none_or(|only| entry.name.contains(only))).collect();
+        entries.iter().copied().filter(|entry| only.is_none_or(|only| entry.name.contains(only))).collect();
     if wanted.is_empty() {
         bail!("no case of that name");
     }
     let mut good = true;
     for entry in wanted {
-        let began = clock::now();
+        let began = crate::clock::now();
         let outcome = world.calm().and_then(|()| (entry.run)(world, reporter));
         let failure = outcome.err().map(|error| format!("{error:?}"));
         good &= failure.is_none();

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::{
     report::{Line, Order, Stopped, Traffic},
     vm, workshop,
+    world::owner::Owner,
 };
 
 /// Longest demo, boot included; one that takes two minutes is slow.
@@ -77,12 +78,12 @@ impl Told {
 }
 
 /// Runs it; true where all went well.
-pub(crate) fn run(json: bool, broken: Option<Break>) -> Result<bool> {
+pub(crate) fn run(json: bool, broken: Option<Break>, owner: Option<Owner>) -> Result<bool> {
     workshop::build()?;
     let mut told = Told::default();
     let show = timeline::Timeline::new(!json);
-    show.title(broken);
-    let run = vm::run("demo", &Order::Demo { broken }, LIMIT, |line| {
+    show.title(broken, owner);
+    let run = vm::run("demo", &Order::Demo { broken, owner }, LIMIT, |line| {
         told.hear(&line);
         show.line(&line);
     })?;

@@ -17,14 +17,17 @@ const IN_THE_GUEST: [(&str, &[&str]); 9] = [
     ("tcpdump", &["tcpdump", "--version"]),
 ];
 
+/// Where it owns something.
+const NETWORK_MANAGER: (&str, &[&str]) = ("NetworkManager", &["NetworkManager", "--version"]);
+
 /// Libraries that are compiled into our programs.
 const LIBRARIES: [(&str, &str); 2] = [("rustls", "rustls"), ("libsqlite3-sys", "libsqlite3-sys")];
 
 /// Asked inside.
-pub(crate) fn in_the_guest() -> Vec<(String, String)> {
+pub(crate) fn in_the_guest(network_manager: bool) -> Vec<(String, String)> {
     let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap_or_default();
     let mut parts = vec![("Linux".to_owned(), format!("{} with mac80211_hwsim", release.trim()))];
-    for (name, words) in IN_THE_GUEST {
+    for (name, words) in IN_THE_GUEST.into_iter().chain(network_manager.then_some(NETWORK_MANAGER)) {
         if let Some(version) = ask(words) {
             parts.push((name.to_owned(), version));
         }

@@ -15,7 +15,7 @@ use crate::{
     clock,
     report::{Line, Reporter, Stopped, Tcp, Traffic, Udp},
     traffic::{Carried, Downloaded, Echoed, Socket},
-    world::{Feed, Options, World, ap, netns::Netns},
+    world::{Feed, Options, World, ap, netns::Netns, owner::Owner},
 };
 
 /// Cellular up, credential fetched and installed: the modem's probing takes most of it.
@@ -40,8 +40,13 @@ const DOWNLOAD_RATE: u32 = 100_000;
 const STAY: Duration = Duration::from_secs(3);
 
 /// Runs the demo; true where it went to its end and lost nothing.
-pub(crate) fn run(broken: Option<Break>, options: &Options, reporter: &Reporter) -> Result<bool> {
-    for (name, version) in parts::in_the_guest() {
+pub(crate) fn run(
+    broken: Option<Break>,
+    owner: Option<Owner>,
+    options: &Options,
+    reporter: &Reporter,
+) -> Result<bool> {
+    for (name, version) in parts::in_the_guest(owner.is_some()) {
         reporter.send(&Line::Part { name, version });
     }
     let feed = match broken {
@@ -50,8 +55,15 @@ pub(crate) fn run(broken: Option<Break>, options: &Options, reporter: &Reporter)
         _ => Feed::Honest,
     };
     let mut world = World::build(&Options { feed, ..options.clone() }, reporter)?;
+    if let Some(owner) = owner {
+        reporter.progress("NetworkManager, with connections of its own");
+        world.give(owner)?;
+    }
     let result = Script::new(&mut world, reporter).play(broken);
+    world.agent.daemon.stop()?;
+    let found = world.connections_are_as_found();
     world.finish()?;
+    found?;
     match result? {
         None => Ok(true),
         Some(stopped) => {

@@ -8,7 +8,10 @@ use std::{
 use serde_json::{Map, Value, json};
 
 use super::{Break, Step, Told};
-use crate::report::{Line, Stopped, Traffic};
+use crate::{
+    report::{Line, Stopped, Traffic},
+    world::owner::Owner,
+};
 
 /// Writes the timeline as it happens.
 pub(crate) struct Timeline {
@@ -34,13 +37,16 @@ impl Timeline {
     }
 
     /// What will be seen.
-    pub(crate) fn title(&self, broken: Option<Break>) {
+    pub(crate) fn title(&self, broken: Option<Break>, owner: Option<Owner>) {
         if !self.shown {
             return;
         }
         let wrong =
             broken.map(|broken| format!(" One thing is wrong: {}.", words(broken))).unwrap_or_default();
         println!("{}", self.paint(Tone::Head, "\n  One offload to Wi-Fi and the way back"));
+        if let Some(owner) = owner {
+            println!("  NetworkManager owns {}.", owned(owner));
+        }
         println!(
             "  Kernel Wi-Fi, supplicant, access point, modem manager, portal and AAA are the real ones;"
         );
@@ -156,6 +162,14 @@ pub(crate) fn json(told: &Told, good: bool) -> Value {
         object.insert("stopped".to_owned(), json!(stopped));
     }
     all
+}
+
+fn owned(owner: Owner) -> &'static str {
+    match owner {
+        Owner::NmWifi => "the WLAN card",
+        Owner::NmModem => "the modem",
+        Owner::Nm => "the WLAN card and the modem",
+    }
 }
 
 fn words(broken: Break) -> &'static str {

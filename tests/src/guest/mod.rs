@@ -1,7 +1,7 @@
 //! Process 1 of the virtual laptop: `lab` itself, started by the kernel as `/init`.
 //!
-//! Mounts, loads modules, does what the order says, reports, and gives its verdict to QEMU. There is no shell and no
-//! other init in the guest; processes that lose their parent stay zombies until the machine is gone, a minute later.
+//! Mounts, loads modules, does what the order says, reports, and gives its verdict to QEMU. There is no other
+//! init in the guest, and no shell but busybox's; processes that lose their parent stay zombies until the machine is gone, a minute later.
 
 pub(crate) mod boxed;
 mod scenarios;
@@ -12,10 +12,15 @@ use std::{
     panic::{self, AssertUnwindSafe},
     path::Path,
     process::{self, Command},
+    time::Duration,
 };
 
-use anyhow::{Context as _, Result};
-use nix::mount::{MsFlags, mount};
+use anyhow::{Context as _, Result, ensure};
+use nix::{
+    mount::{MsFlags, mount},
+    sys::time::TimeSpec,
+    time::{ClockId, clock_settime},
+};
 
 use crate::{
     report::{Line, Order, Reporter, Stopped},
@@ -35,6 +40,13 @@ const MODULES: [&str; 5] = ["virtio_pci", "virtio_rng", "9pnet_virtio", "9p", "v
 /// Whether this is process 1 of the virtual laptop. Process 1 of a container or of `unshare` has another name.
 pub(crate) fn is_init() -> bool {
     process::id() == 1 && env::args_os().next().is_some_and(|name| name == "/init")
+}
+
+/// Sets the virtual laptop's clock, seconds since 1970. Nobody else's: an error anywhere else.
+pub(crate) fn set_clock(unix: u64) -> Result<()> {
+    ensure!(is_init(), "only the virtual laptop's clock may be set");
+    let time = TimeSpec::from_duration(Duration::from_secs(unix));
+    clock_settime(ClockId::CLOCK_REALTIME, time).context("set the clock")
 }
 
 /// Never returns: ends the virtual machine.

@@ -23,8 +23,8 @@ pub(crate) fn run(order: &Order, reporter: &Reporter) -> Result<bool> {
         out: PathBuf::from(OUT),
     };
     match order {
-        Order::Demo { broken } => script::run(*broken, &options, reporter),
+        Order::Demo { broken, owner } => script::run(*broken, *owner, &options, reporter),
         Order::Handover { only, moves } => handover::run(only.as_deref(), *moves, &options, reporter),
-        Order::Test { only } => cases::vm(only.as_deref(), &options, reporter),
+        Order::Test { only, crashes } => cases::vm(only.as_deref(), *crashes, &options, reporter),
     }
 }

@@ -68,7 +68,7 @@ pub(crate) fn run(only: Option<&str>, moves: u32, options: &Options, reporter: &
             run: &|world, _| figures::taken(world, &mut table.borrow_mut()),
         },
     ];
-    let good = cases::each(&mut world, &entries, only, reporter)?;
+    let good = cases::each(&mut world, &entries.iter().collect::<Vec<_>>(), only, reporter)?;
     fs::write(options.out.join(table::FILE), table.borrow().markdown())?;
     world.finish()?;
     Ok(good)

@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use crate::{
     handover, progress,
-    report::{Case, Line, Order},
+    report::{Case, Crashes, Line, Order},
     vm,
 };
 
@@ -15,9 +15,13 @@ const LIMIT: Duration = Duration::from_secs(900);
 /// One move there and back, traffic before and after it included, in a virtual laptop that is emulated.
 const ROUND: Duration = Duration::from_secs(40);
 
+/// A kill of the agent and what comes after it, at worst.
+const CRASH: Duration = Duration::from_secs(30);
+
 /// Suite `vm`.
-pub(super) fn vm(filter: Option<&str>) -> Result<Vec<Case>> {
-    run("vm", &Order::Test { only: filter.map(str::to_owned) }, LIMIT).map(|(cases, _)| cases)
+pub(super) fn vm(filter: Option<&str>, crashes: Crashes) -> Result<Vec<Case>> {
+    let order = Order::Test { only: filter.map(str::to_owned), crashes };
+    run("vm", &order, LIMIT + CRASH * crashes.number).map(|(cases, _)| cases)
 }
 
 /// Suite `handover`: so many moves to Wi-Fi and back; shows what came out as a table.

@@ -11,7 +11,11 @@ use std::time::Duration;
 
 use anyhow::{Result, bail};
 
-use crate::{clock, packages, report::Case, workshop};
+use crate::{
+    clock, packages,
+    report::{Case, Crashes},
+    workshop,
+};
 
 /// What somebody wants of a suite.
 #[derive(Clone, Copy)]
@@ -20,6 +24,8 @@ struct Wanted<'a> {
     part: Option<&'a str>,
     /// Moves each way, for the suite that makes them.
     moves: u32,
+    /// Kills of the agent, for the suite that does so.
+    crashes: Crashes,
 }
 
 /// A suite.
@@ -59,9 +65,9 @@ const SUITES: [Suite; 6] = [
     },
     Suite {
         name: "vm",
-        about: "the virtual laptop: offload, return, restarts, refusals, leaks",
+        about: "the virtual laptop: offload, return, restarts, crashes, refusals, wrong clocks, leaks",
         whole: true,
-        run: |wanted| laptop::vm(wanted.part),
+        run: |wanted| laptop::vm(wanted.part, wanted.crashes),
     },
     Suite {
         name: "handover",
@@ -84,7 +90,7 @@ pub(crate) fn list() {
 /// Runs all suites, or the one that is named; true where all passed.
 ///
 /// A suite that is named takes the time that it needs; one of many makes few moves.
-pub(crate) fn run(name: Option<&str>, moves: Option<u32>) -> Result<bool> {
+pub(crate) fn run(name: Option<&str>, moves: Option<u32>, crashes: Crashes) -> Result<bool> {
     let (wanted, filter) = match name.map(|name| name.split_once('/').unwrap_or((name, ""))) {
         None => (None, None),
         Some((suite, "")) => (Some(suite), None),
@@ -101,7 +107,7 @@ pub(crate) fn run(name: Option<&str>, moves: Option<u32>) -> Result<bool> {
     for suite in SUITES.iter().filter(chosen) {
         println!("\n{} ({})", suite.name, suite.about);
         let began = clock::now();
-        let cases = (suite.run)(Wanted { part: filter, moves }).unwrap_or_else(|error| {
+        let cases = (suite.run)(Wanted { part: filter, moves, crashes }).unwrap_or_else(|error| {
             let case = Case::bad("the suite itself", began.elapsed().as_secs_f32(), format!("{error:#}"));
             show(&case);
             vec![case]

@@ -63,7 +63,7 @@ impl AccessPoint {
             aaa = plan::AAA,
             secret = plan::NAS_SECRET,
         );
-        let hostapd = hostapd("hostapd", "wlan0", &place, &radius, work, logs)?;
+        let hostapd = hostapd("hostapd", &[], "wlan0", &place, &radius, work, logs)?;
         let mut dhcp = Daemon::new(
             "dnsmasq-ap",
             &place,
@@ -132,7 +132,8 @@ impl AccessPoint {
             path("aaa.pem"),
             path("aaa.key"),
         );
-        let hostapd = hostapd("hostapd-rogue", "wlan2", &place, &own_server, work, logs)?;
+        // Its log has every identity that it is given and every state of its EAP server.
+        let hostapd = hostapd("hostapd-rogue", &["-dd"], "wlan2", &place, &own_server, work, logs)?;
         radio.heard_at(NEAR)?;
         Ok(Self { place, radio, hostapd, _dhcp: None })
     }
@@ -140,6 +141,7 @@ impl AccessPoint {
 
 fn hostapd(
     name: &str,
+    options: &[&str],
     interface: &str,
     place: &Netns,
     server: &str,
@@ -155,7 +157,9 @@ fn hostapd(
         ssid = plan::SSID,
     );
     fs::write(&path, settings).with_context(|| path.display().to_string())?;
-    let mut daemon = Daemon::new(name, place, logs, &["hostapd", "-t", &path.to_string_lossy()]);
+    let path = path.to_string_lossy();
+    let words = ["hostapd", "-t"].iter().chain(options).copied().chain([&*path]).collect::<Vec<_>>();
+    let mut daemon = Daemon::new(name, place, logs, &words);
     daemon.start()?;
     daemon.ready("AP-ENABLED", START_LIMIT)?;
     Ok(daemon)

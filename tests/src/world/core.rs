@@ -106,6 +106,21 @@ impl Core {
         Ok(true)
     }
 
+    /// Another authority and other certificates, as of a second installation in the first one's place.
+    pub(crate) fn new_certificates(&mut self) -> Result<()> {
+        let folder = self.data.join("second");
+        let text = folder.to_string_lossy().into_owned();
+        let mut init = self.place.command(&self.program.to_string_lossy());
+        workshop::run(init.args(["init", "--dir", &text, "--realm", plan::REALM]))?;
+        self.portal_aaa.stop()?;
+        for entry in fs::read_dir(folder.join("tls"))? {
+            let entry = entry?;
+            fs::copy(entry.path(), self.data.join("tls").join(entry.file_name()))?;
+        }
+        fs::remove_dir_all(&folder)?;
+        self.serve()
+    }
+
     fn prepare(&self) -> Result<()> {
         let data = self.data.to_string_lossy().into_owned();
         let mut init = self.place.command(&self.program.to_string_lossy());

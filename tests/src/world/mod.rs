@@ -11,13 +11,15 @@ mod core;
 pub(crate) mod daemon;
 mod laptop;
 pub(crate) mod netns;
+pub(crate) mod owner;
+pub(crate) mod picture;
 pub(crate) mod plan;
 mod radio;
 mod supplicant;
 
 use std::{
     fs,
-    net::{SocketAddr, TcpStream},
+    net::{Ipv4Addr, SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::Command,
     time::Duration,
@@ -32,6 +34,7 @@ use cellular::Cellular;
 use core::Core;
 use laptop::Agent;
 use netns::Netns;
+use owner::Manager;
 use plan::LAPTOP_WLAN;
 use supplicant::Supplicant;
 
@@ -66,6 +69,8 @@ pub(crate) struct World {
     /// wifi-offloadd.
     pub(crate) agent: Agent,
     supplicant: Option<Supplicant>,
+    /// NetworkManager, where it owns something.
+    manager: Option<Manager>,
     rogue: Option<AccessPoint>,
     captures: Vec<Capture>,
     ap: Option<AccessPoint>,
@@ -97,6 +102,7 @@ impl World {
         let mut world = Self {
             agent,
             supplicant: None,
+            manager: None,
             rogue: None,
             captures: Vec::new(),
             ap: None,
@@ -147,6 +153,7 @@ impl World {
     /// Everybody out of range, and what a failed case may have left behind put right.
     pub(crate) fn calm(&mut self) -> Result<()> {
         self.rogue = None;
+        self.take_back()?;
         self.cellular.set_feed(Feed::Honest);
         self.cellular.start_manager()?;
         if let Some(ap) = &self.ap {
@@ -191,7 +198,11 @@ impl World {
         self.agent.daemon.must_run()?;
         self.core.portal_aaa.must_run()?;
         self.cellular.must_run()?;
-        if let Some(supplicant) = &mut self.supplicant {
+        if let Some(manager) = &mut self.manager {
+            manager.must_run()?;
+        }
+        let has_wifi = self.manager.as_ref().is_some_and(Manager::has_wifi);
+        if let Some(supplicant) = self.supplicant.as_mut().filter(|_| !has_wifi) {
             supplicant.daemon.must_run()?;
         }
         self.ap.as_mut().map_or(Ok(()), |ap| ap.hostapd.must_run())
@@ -205,11 +216,15 @@ impl World {
 
     /// A connection from the laptop to the Internet comes about.
     pub(crate) fn internet_answers(&self) -> Result<()> {
-        let server: SocketAddr = format!("{}:80", plan::INTERNET).parse()?;
-        let patience = Duration::from_secs(1);
         clock::until("the Internet answers", Duration::from_secs(20), || {
-            Ok(TcpStream::connect_timeout(&server, patience).ok().map(drop))
+            Ok(self.internet_connects().then_some(()))
         })
+    }
+
+    /// One try at such a connection.
+    pub(crate) fn internet_connects(&self) -> bool {
+        let server = SocketAddr::from((plan::INTERNET.parse().unwrap_or(Ipv4Addr::UNSPECIFIED), 80));
+        TcpStream::connect_timeout(&server, Duration::from_secs(1)).is_ok()
     }
 
     /// Puts a credential into the supplicant that was made for another card: carried off from another device of the same
