@@ -30,6 +30,7 @@ fn request() -> CredentialRequest {
         mac: MAC,
         trigger: Trigger::Attach,
         agent: http::USER_AGENT.to_owned(),
+        policy_version: None,
     }
 }
 

@@ -17,7 +17,8 @@ use zeroize::Zeroizing;
 
 use crate::{
     document::Document,
-    message::{Credential, CredentialRequest, Refusal},
+    message::{Credential, CredentialRequest, MAX_RESERVE, Refusal},
+    signed::Claims,
     xml::{self, MAX_BODY, MAX_DEPTH, MAX_ELEMENTS, XmlError},
 };
 
@@ -154,6 +155,15 @@ pub fn decode_credential(octets: &[u8]) -> Result<Credential, JsonError> {
     let credential = Credential::from(credential);
     xml::encode_credential(&credential)?;
     Ok(credential)
+}
+
+/// Reads what was signed (see [`crate::signed`]), as leniently as a reply.
+pub(crate) fn decode_claims(octets: &[u8]) -> Result<Claims, JsonError> {
+    let mut claims: Claims =
+        fields::take(&read::parse(octets)?, "signed-policy", fields::Unknown::PassedOver)?;
+    claims.policy.one_time_reserve = claims.policy.one_time_reserve.min(MAX_RESERVE);
+    xml::check_policy(&claims.policy)?;
+    Ok(claims)
 }
 
 /// Writes a refusal. A part of a second counts as a whole one: coming early would be refused again.

@@ -11,6 +11,8 @@ pub mod identity;
 pub mod json;
 pub mod message;
 pub mod negotiate;
+pub mod passpoint;
 pub mod schema;
 pub mod secret;
+pub mod signed;
 pub mod xml;

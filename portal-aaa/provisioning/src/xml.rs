@@ -18,6 +18,7 @@ pub(crate) mod text;
 mod write;
 
 pub use refusal::{decode_refusal, encode_refusal};
+pub(crate) use reply::check_policy;
 pub use reply::{decode_credential, encode_credential};
 pub use request::{decode_request, encode_request};
 
@@ -31,7 +32,7 @@ pub const CONTENT_TYPE: &str = "application/xml";
 pub const MAX_BODY: usize = 64 * 1024;
 /// Deepest nesting of elements; the schema needs four.
 pub const MAX_DEPTH: usize = 8;
-/// Most elements in a message; a reply with the most networks has about 220.
+/// Most elements in a message; a reply with the most of everything has about 420.
 pub const MAX_ELEMENTS: usize = 512;
 /// Most networks in a policy.
 pub const MAX_NETWORKS: usize = 64;

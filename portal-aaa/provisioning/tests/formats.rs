@@ -11,12 +11,14 @@ use provisioning::{
     document::Document,
     format::{Format, FormatError},
     message::{
-        AfterMove, Credential, CredentialRequest, EapSettings, InnerMethod, MacMode, Network, OuterMethod,
-        Policy, Reason, Refusal, Sequence, Trigger,
+        AfterMove, ApFilter, Credential, CredentialRequest, EapSettings, InnerMethod, MacMode, Network,
+        Offload, OuterMethod, Policy, Reason, Refusal, Sequence, SmsUse, Threshold, Trigger, UseCredential,
     },
+    passpoint::{MAX_CONSORTIUMS, MAX_DOMAINS, MAX_PASSPOINTS, Passpoint},
     secret::Password,
+    signed::{Claims, MAX_KEYS, PolicySigner, SignedPolicy},
     xml::{
-        MAX_BODY,
+        MAX_BODY, MAX_NETWORKS,
         soap::{Fault, SoapError},
     },
 };
@@ -144,6 +146,7 @@ fn the_request() -> CredentialRequest {
         mac: "02:00:00:00:00:07".parse().expect("an address"),
         trigger: Trigger::Attach,
         agent: "wifi-offload/0.1.0".to_owned(),
+        policy_version: None,
     }
 }
 
@@ -164,7 +167,7 @@ fn the_credential() -> Credential {
         one_time: false,
         policy: Policy {
             version: 1,
-            networks: vec![Network { ssid: "Operator".to_owned(), priority: 1 }],
+            networks: vec![Network::new("Operator", 1)],
             enter_dbm: -67,
             leave_dbm: -77,
             dwell_secs: 3,
@@ -178,8 +181,45 @@ fn the_credential() -> Credential {
             renew_before_move: false,
             one_time_reserve: 0,
             offline_grace_secs: 0,
+            ..Policy::default()
         },
+        signed_policy: None,
     }
+}
+
+/// All that came after version 0.1.0.
+fn the_full_credential() -> Credential {
+    let passpoint = Passpoint {
+        priority: 5,
+        roaming_consortiums: vec!["506f9a".parse().expect("an OI"), "004096aabb".parse().expect("an OI")],
+        domains: vec!["operator.example".to_owned()],
+        realm: Some("operator.example".to_owned()),
+    };
+    let policy = Policy {
+        version: 7,
+        networks: vec![Network { operator_owned: true, ..Network::new("Operator", 10) }],
+        cellular_after_move: AfterMove::Backup,
+        sequence: Sequence::BreakBeforeMake,
+        renew_before_move: true,
+        one_time_reserve: 2,
+        offline_grace_secs: 60,
+        ap_filter: ApFilter::OperatorOwned,
+        passpoints: vec![
+            passpoint,
+            Passpoint { realm: Some("partner.example".to_owned()), ..Passpoint::default() },
+        ],
+        offload: Offload::OnRequest,
+        threshold: Threshold::Off,
+        use_credential: UseCredential::Oldest,
+        renew_on_attach: true,
+        sms: SmsUse::Fallback,
+        ..the_credential().policy
+    };
+    let signer = PolicySigner::from_seed(&[7; 32]).expect("a key");
+    let claims = Claims { policy: policy.clone(), keys: vec![signer.public()] };
+    let signed = SignedPolicy::sign(&claims, &signer).expect("signs");
+    assert_eq!(signed.open(&[signer.public()]), Ok(claims));
+    Credential { policy, signed_policy: Some(signed), ..the_credential() }
 }
 
 fn the_refusal() -> Refusal {
@@ -201,9 +241,42 @@ fn messages_are_written_and_read_as_the_vectors_say() {
         assert_eq!(text(format.encode_request(&the_request())), request);
         assert_eq!(text(format.encode_credential(&the_credential())), credential);
         assert_eq!(text(format.encode_refusal(&the_refusal())), refusal);
+        let (full, later) = (vector(format, "credential-full"), vector(format, "request-later"));
+        assert_eq!(text(format.encode_credential(&the_full_credential())), full);
+        assert_eq!(format.decode_credential(full.as_bytes()), Ok(the_full_credential()));
+        let request_later = CredentialRequest { policy_version: Some(7), ..the_request() };
+        assert_eq!(text(format.encode_request(&request_later)), later);
+        assert_eq!(format.decode_request(later.as_bytes()), Ok(request_later));
         assert_eq!(format.decode_request(request.as_bytes()), Ok(the_request()));
         assert_eq!(format.decode_credential(credential.as_bytes()), Ok(the_credential()));
         assert_eq!(format.decode_refusal(refusal.as_bytes()), Ok(the_refusal()));
+    }
+}
+
+#[test]
+fn the_largest_policy_fits_into_every_format() {
+    let name = "n".repeat(253);
+    let passpoint = Passpoint {
+        priority: i32::MIN,
+        roaming_consortiums: vec!["004096aabb".parse().expect("an OI"); MAX_CONSORTIUMS],
+        domains: vec![name.clone(); MAX_DOMAINS],
+        realm: Some(name),
+    };
+    let network = Network { operator_owned: true, ..Network::new("s".repeat(32), i32::MIN) };
+    let policy = Policy {
+        networks: vec![network; MAX_NETWORKS],
+        passpoints: vec![passpoint; MAX_PASSPOINTS],
+        probe_url: "u".repeat(2048),
+        ..the_full_credential().policy
+    };
+    let signer = PolicySigner::from_seed(&[7; 32]).expect("a key");
+    let claims = Claims { policy: policy.clone(), keys: vec![signer.public(); MAX_KEYS] };
+    let signed = SignedPolicy::sign(&claims, &signer).expect("fits");
+    assert_eq!(signed.open(&[]), Ok(claims));
+    let credential = Credential { policy, signed_policy: Some(signed), ..the_credential() };
+    for format in Format::ALL {
+        let written = text(format.encode_credential(&credential));
+        assert_eq!(format.decode_credential(written.as_bytes()).as_ref(), Ok(&credential), "{format:?}");
     }
 }
 

@@ -190,6 +190,7 @@ impl Authority {
             expires_at: token.expires_at(),
             one_time: token.one_time,
             policy: self.terms.policy.clone(),
+            signed_policy: None,
         })
     }
 

@@ -181,6 +181,7 @@ mod tests {
             mac: Mac([2, 0, 0, 0, 0, 1]),
             trigger: Trigger::Attach,
             agent: "test/1".to_owned(),
+            policy_version: None,
         }
     }
 

@@ -239,7 +239,7 @@ fn terms(ca_pem: String) -> Terms {
         },
         policy: Policy {
             version: 1,
-            networks: vec![Network { ssid: "test".to_owned(), priority: 1 }],
+            networks: vec![Network::new("test", 1)],
             enter_dbm: -65,
             leave_dbm: -75,
             dwell_secs: 5,
@@ -253,6 +253,7 @@ fn terms(ca_pem: String) -> Terms {
             renew_before_move: false,
             one_time_reserve: 0,
             offline_grace_secs: 0,
+            ..Policy::default()
         },
     }
 }

@@ -42,6 +42,7 @@ impl Machine {
             mac: wlan.permanent_mac,
             trigger,
             agent: self.settings.agent.clone(),
+            policy_version: None,
         };
         // What DHCP or the router told is known only where the address was set.
         let told = self.cellular.dns();

@@ -187,6 +187,7 @@ fn request() -> CredentialRequest {
         mac: "02:00:00:00:00:01".parse().expect("MAC"),
         trigger: Trigger::Attach,
         agent: "wifi-offloadd/test".to_owned(),
+        policy_version: None,
     }
 }
 

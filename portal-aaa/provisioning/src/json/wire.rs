@@ -13,6 +13,7 @@ use crate::{
         Reason, Refusal, Trigger,
     },
     secret::Password,
+    signed::SignedPolicy,
     xml::text::{mac, rfc3339, station, time},
 };
 
@@ -37,6 +38,8 @@ pub(super) struct RequestOut<'a> {
     mac: String,
     trigger: Trigger,
     agent: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy_version: Option<u64>,
 }
 
 impl<'a> RequestOut<'a> {
@@ -47,6 +50,7 @@ impl<'a> RequestOut<'a> {
             mac: request.mac.to_string(),
             trigger: request.trigger,
             agent: &request.agent,
+            policy_version: request.policy_version,
         }
     }
 }
@@ -62,12 +66,14 @@ pub(super) struct RequestIn {
     mac: Mac,
     trigger: Trigger,
     agent: String,
+    #[serde(default, deserialize_with = "some_number")]
+    policy_version: Option<u64>,
 }
 
 impl From<RequestIn> for CredentialRequest {
     fn from(read: RequestIn) -> Self {
-        let RequestIn { imsi, imei, mac, trigger, agent } = read;
-        Self { imsi, imei, mac, trigger, agent }
+        let RequestIn { imsi, imei, mac, trigger, agent, policy_version } = read;
+        Self { imsi, imei, mac, trigger, agent, policy_version }
     }
 }
 
@@ -84,6 +90,8 @@ pub(super) struct CredentialOut<'a> {
     expires: Option<String>,
     one_time: bool,
     policy: &'a Policy,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed_policy: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -136,6 +144,7 @@ impl<'a> CredentialOut<'a> {
             expires,
             one_time: credential.one_time,
             policy: &credential.policy,
+            signed_policy: credential.signed_policy.as_ref().map(SignedPolicy::as_str),
         })
     }
 }
@@ -155,6 +164,8 @@ pub(super) struct CredentialIn {
     expires: Option<u64>,
     one_time: bool,
     policy: Policy,
+    #[serde(default, deserialize_with = "signed_policy")]
+    signed_policy: Option<SignedPolicy>,
 }
 
 #[derive(Deserialize)]
@@ -176,7 +187,17 @@ struct MacIn {
 
 impl From<CredentialIn> for Credential {
     fn from(read: CredentialIn) -> Self {
-        let CredentialIn { username, password, eap, mac, issued, expires, one_time, mut policy } = read;
+        let CredentialIn {
+            username,
+            password,
+            eap,
+            mac,
+            issued,
+            expires,
+            one_time,
+            mut policy,
+            signed_policy,
+        } = read;
         policy.one_time_reserve = policy.one_time_reserve.min(MAX_RESERVE);
         let EapIn { outer, inner, anonymous_identity, server_name, ca } = eap;
         Self {
@@ -188,6 +209,7 @@ impl From<CredentialIn> for Credential {
             expires_at: expires,
             one_time,
             policy,
+            signed_policy,
         }
     }
 }
@@ -247,6 +269,15 @@ fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Mac, D::Error> 
 
 fn some_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Mac>, D::Error> {
     address(deserializer).map(Some)
+}
+
+/// `null` is no number: a request says what it says, or nothing.
+fn some_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    u64::deserialize(deserializer).map(Some)
+}
+
+fn signed_policy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SignedPolicy>, D::Error> {
+    text(deserializer)?.parse().map(Some).map_err(D::Error::custom)
 }
 
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {

@@ -57,6 +57,7 @@ fn terms(mac: MacBinding) -> Terms {
             renew_before_move: false,
             one_time_reserve: 0,
             offline_grace_secs: 0,
+            ..Policy::default()
         },
     }
 }
