@@ -3,11 +3,18 @@
 use std::sync::Arc;
 
 use provisioning::message::{EapSettings, Policy};
+use serde::{Deserialize, Serialize};
 
 use super::{Keys, Lifetime, Rules, book::Book};
-use crate::store::{Entitlement, Store, StoreError};
+use crate::{
+    policy::{
+        Shelf,
+        document::{CredentialPart, Whole},
+    },
+    store::{Entitlement, Store, StoreError},
+};
 
-/// What every credential of this operator has in common; made from the configuration.
+/// What every credential of this operator has in common, unless a policy says otherwise; made from the configuration.
 #[derive(Debug, Clone)]
 pub struct Terms {
     /// What stands after the `@`, lower case.
@@ -23,10 +30,14 @@ pub struct Terms {
 }
 
 /// Whether a credential is good for one WLAN card only.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum MacBinding {
     /// For the card that asked, by its own address.
     Permanent,
+    /// For the card that asked, by a locally administered address (IEEE 802 §8.4) made for this credential: the binding
+    /// stays, and nobody in radio range learns the card's own address.
+    Issued,
     /// For any.
     Unbound,
 }
@@ -38,6 +49,7 @@ pub struct Authority {
     pub(super) terms: Terms,
     pub(super) rules: Rules,
     pub(super) book: Book,
+    pub(super) shelf: Shelf,
     entitlement: Entitlement,
 }
 
@@ -46,7 +58,16 @@ impl Authority {
     /// access points are told nothing; see [`Self::with_rules`].
     pub fn new(keys: Arc<Keys>, store: Arc<dyn Store>, terms: Terms, now: u64) -> Result<Self, StoreError> {
         let book = Book::load(&*store, &keys, now)?;
-        Ok(Self { keys, store, terms, rules: Rules::default(), book, entitlement: Entitlement::Any })
+        let credential = CredentialPart {
+            lifetime: terms.lifetime,
+            mac: terms.mac,
+            outer: terms.eap.outer,
+            inner: terms.eap.inner,
+        };
+        let base = Whole { policy: terms.policy.clone(), credential };
+        let signing = keys.policy_signer().map(|signer| (signer, keys.policy_keys()));
+        let shelf = Shelf::load(&*store, base, signing)?;
+        Ok(Self { keys, store, terms, rules: Rules::default(), book, shelf, entitlement: Entitlement::Any })
     }
 
     /// The same under these rules.
@@ -68,6 +89,11 @@ impl Authority {
     /// second; once it has been called, a login never asks the database for it.
     pub fn refresh(&self, now: u64) {
         self.book.poll(&*self.store, &self.keys, now);
+    }
+
+    /// What devices get, layer by layer.
+    pub fn shelf(&self) -> &Shelf {
+        &self.shelf
     }
 
     /// What every credential has in common.

@@ -17,7 +17,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::{
     Random, RandomUnavailable,
-    keys::{HMAC_KEY, Keys, SIV_KEY},
+    keys::{HMAC_KEY, Keys, SEED, SIV_KEY},
 };
 
 /// No genuine file is longer, with 255 epochs.
@@ -32,6 +32,7 @@ const HEAD: &str = "\
 # Every node that answers logins of this realm needs the same file.
 # data: seals database columns. identifier: hashes IMSI and IMEI. password: derives passwords.
 # tokens: seal usernames, one key an epoch; `epoch` is the one that new usernames are made with.
+# policies: sign policies; `policy_key` is the one that signs, later ones are announced to devices before they do.
 ";
 
 /// Why the keys cannot be used. Names the file, never what stands in it.
@@ -75,7 +76,11 @@ struct Fragment {
     identifier: String,
     password: String,
     epoch: u8,
+    #[serde(default)]
+    policy_key: Option<u8>,
     tokens: BTreeMap<String, String>,
+    #[serde(default)]
+    policies: BTreeMap<String, String>,
 }
 
 impl Drop for Fragment {
@@ -84,6 +89,7 @@ impl Drop for Fragment {
         self.identifier.zeroize();
         self.password.zeroize();
         self.tokens.values_mut().for_each(Zeroize::zeroize);
+        self.policies.values_mut().for_each(Zeroize::zeroize);
     }
 }
 
@@ -95,13 +101,17 @@ pub fn create(path: &Path, random: &mut Random<'_>) -> Result<Keys, KeyFileError
         password: [0; HMAC_KEY],
         tokens: BTreeMap::new(),
         epoch: 1,
+        signing: BTreeMap::new(),
+        signs: 1,
     };
-    let mut token = [0; SIV_KEY];
-    for key in [&mut keys.data[..], &mut keys.identifier, &mut keys.password, &mut token] {
+    let (mut token, mut seed) = ([0; SIV_KEY], [0; SEED]);
+    for key in [&mut keys.data[..], &mut keys.identifier, &mut keys.password, &mut token, &mut seed] {
         random(key)?;
     }
     keys.tokens.insert(keys.epoch, token);
+    keys.signing.insert(keys.signs, seed);
     token.zeroize();
+    seed.zeroize();
     write(path, &keys).map_err(|error| KeyFileError::Io { path: path.to_owned(), error })?;
     Ok(keys)
 }
@@ -130,10 +140,19 @@ fn write(path: &Path, keys: &Keys) -> io::Result<()> {
     line("data", &keys.data)?;
     line("identifier", &keys.identifier)?;
     line("password", &keys.password)?;
-    write!(file, "epoch = {}\n\n[tokens]\n", keys.epoch)?;
+    writeln!(file, "epoch = {}", keys.epoch)?;
+    if !keys.signing.is_empty() {
+        writeln!(file, "policy_key = {}", keys.signs)?;
+    }
+    writeln!(file, "\n[tokens]")?;
     for (epoch, key) in &keys.tokens {
         let hex = Zeroizing::new(HEXLOWER.encode(key));
         writeln!(file, "{epoch} = \"{}\"", *hex)?;
+    }
+    writeln!(file, "\n[policies]")?;
+    for (number, seed) in &keys.signing {
+        let hex = Zeroizing::new(HEXLOWER.encode(seed));
+        writeln!(file, "{number} = \"{}\"", *hex)?;
     }
     file.sync_all()
 }
@@ -146,6 +165,16 @@ fn parse(text: &str) -> Result<Keys, &'static str> {
         let epoch = epoch.parse().map_err(|_| "an epoch is a number from 0 to 255")?;
         tokens.insert(epoch, unhex(key)?);
     }
+    let mut signing = BTreeMap::new();
+    for (number, seed) in &fragment.policies {
+        let number = number.parse().map_err(|_| "a policy key has a number from 0 to 255")?;
+        signing.insert(number, unhex(seed)?);
+    }
+    let signs = match fragment.policy_key {
+        Some(number) if !signing.contains_key(&number) => return Err("the policy key in use is not there"),
+        None if !signing.is_empty() => return Err("there are policy keys, and none in use"),
+        number => number.unwrap_or(1),
+    };
     if !tokens.contains_key(&fragment.epoch) {
         return Err("there is no token key for the current epoch");
     }
@@ -155,6 +184,8 @@ fn parse(text: &str) -> Result<Keys, &'static str> {
         password: unhex(&fragment.password)?,
         tokens,
         epoch: fragment.epoch,
+        signing,
+        signs,
     })
 }
 
@@ -186,6 +217,8 @@ mod tests {
         assert_eq!((read.data, read.identifier, read.password), (made.data, made.identifier, made.password));
         assert_eq!((&read.tokens, read.epoch), (&made.tokens, made.epoch));
         assert_ne!(read.data, read.tokens[&1]);
+        assert_eq!((&read.signing, read.signs), (&made.signing, made.signs));
+        assert!(read.policy_signer().is_some_and(|signer| read.policy_keys() == [signer.public()]));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
@@ -208,11 +241,24 @@ mod tests {
     }
 
     #[test]
+    fn a_file_of_0_1_0_has_no_policy_key() {
+        let (_dir, path, made) = made();
+        let text = fs::read_to_string(&path).unwrap();
+        let (old, _) = text.split_once("\n[policies]").unwrap();
+        fs::write(&path, old.replace("policy_key = 1\n", "")).unwrap();
+        let read = load(&path).unwrap();
+        assert_eq!(read.tokens, made.tokens);
+        assert!(read.policy_signer().is_none() && read.policy_keys().is_empty());
+    }
+
+    #[test]
     fn damage_is_told_without_a_key_in_the_message() {
         let (_dir, path, made) = made();
         let text = fs::read_to_string(&path).unwrap();
         for broken in [
             text.replace("epoch = 1", "epoch = 2"),
+            text.replace("policy_key = 1", "policy_key = 2"),
+            text.replace("policy_key = 1\n", ""),
             text.replace("data = \"", "data = \"00"),
             text.replace("password =", "passwort ="),
             text.replace("identifier = \"", "identifier = \"zz"),

@@ -2,13 +2,16 @@
 //!
 //! Five purposes, five keys, so that none can be used against another: `data` seals columns of the database
 //! (AES-256-SIV, RFC 5297), `identifier` hashes IMSI and IMEI (HMAC-SHA-256, RFC 2104), `token` seals usernames
-//! (one key an epoch), `password` derives passwords. [`super::keyfile`] keeps them on disk.
+//! (one key an epoch), `password` derives passwords, `signing` signs policies (Ed25519). [`super::keyfile`] keeps them on disk.
 
 use std::collections::BTreeMap;
 
 use aes_siv::{KeyInit as _, siv::Aes256Siv};
 use hmac::{Hmac, Mac as _};
-use provisioning::identity::{Imei, Imsi};
+use provisioning::{
+    identity::{Imei, Imsi},
+    signed::{MAX_KEYS, PolicyKey, PolicySigner},
+};
 use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -20,6 +23,9 @@ pub(super) const SIV_KEY: usize = 64;
 /// HMAC-SHA-256: as long as its output (RFC 2104 §3).
 pub(super) const HMAC_KEY: usize = 32;
 
+/// Ed25519 (RFC 8032 §5.1.5).
+pub(super) const SEED: usize = 32;
+
 /// All keys of an installation. Cannot be printed; cleared from memory when it goes.
 pub struct Keys {
     pub(super) data: [u8; SIV_KEY],
@@ -27,6 +33,10 @@ pub struct Keys {
     pub(super) password: [u8; HMAC_KEY],
     pub(super) tokens: BTreeMap<u8, [u8; SIV_KEY]>,
     pub(super) epoch: u8,
+    /// Seeds of the keys that sign policies; installations of before 0.2.0 have none until `keys rotate` makes one.
+    pub(super) signing: BTreeMap<u8, [u8; SEED]>,
+    /// Which of them signs. The others are announced, or were used before.
+    pub(super) signs: u8,
 }
 
 /// What a sealed value is, so that one cannot be taken for another.
@@ -94,6 +104,18 @@ impl Keys {
             .map_err(|_| SealError)
     }
 
+    /// What signs policies; none where this installation has no key for it.
+    pub fn policy_signer(&self) -> Option<PolicySigner> {
+        self.signing.get(&self.signs).and_then(|seed| PolicySigner::from_seed(seed).ok())
+    }
+
+    /// Keys that may sign the next policy: the one in use first, then those to come; see [`provisioning::signed`].
+    pub fn policy_keys(&self) -> Vec<PolicyKey> {
+        let from = self.signing.range(self.signs..);
+        let public = |seed| PolicySigner::from_seed(seed).map(|signer| signer.public()).ok();
+        from.filter_map(|(_, seed)| public(seed)).take(MAX_KEYS).collect()
+    }
+
     /// Seals the shared secret of a RADIUS client.
     pub fn seal_secret(&self, kind: ClientKind, name: &str, secret: &[u8]) -> Result<Sealed, SealError> {
         self.seal(Purpose::secret(kind), name, secret)
@@ -133,6 +155,7 @@ impl Drop for Keys {
         self.identifier.zeroize();
         self.password.zeroize();
         self.tokens.values_mut().for_each(Zeroize::zeroize);
+        self.signing.values_mut().for_each(Zeroize::zeroize);
     }
 }
 
@@ -164,6 +187,8 @@ impl Keys {
             password: [seed.wrapping_add(2); HMAC_KEY],
             tokens: BTreeMap::from([(1, [seed.wrapping_add(3); SIV_KEY])]),
             epoch: 1,
+            signing: BTreeMap::from([(1, [seed.wrapping_add(4); SEED])]),
+            signs: 1,
         }
     }
 }

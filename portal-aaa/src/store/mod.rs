@@ -5,6 +5,7 @@
 //! Calls block; async callers go through `spawn_blocking`. A call that returned `Ok` is on disk.
 
 mod account;
+pub mod policy;
 mod session;
 pub mod sqlite;
 mod subscriber;
@@ -215,14 +216,14 @@ pub struct AccountingRecord {
 }
 
 /// The subscriber database.
-pub trait Store: Subscribers {
+pub trait Store: Subscribers + policy::PolicyShelf {
     /// Adds or changes a client.
     fn put_client(&self, client: &Client) -> Result<Change, StoreError>;
     /// Removes one.
     fn remove_client(&self, kind: ClientKind, name: &str) -> Result<Change, StoreError>;
     /// All clients.
     fn clients(&self) -> Result<Vec<Client>, StoreError>;
-    /// A number that grows whenever clients, accounts or revocations changed, in this process or another; accounting,
+    /// A number that grows whenever clients, accounts, policies or revocations changed, in this process or another; accounting,
     /// sessions and new credentials leave it alone, so that who caches those three reloads only when he must. Asking
     /// costs microseconds while nothing is written.
     fn generation(&self) -> Result<u64, StoreError>;

@@ -119,6 +119,50 @@ fn an_issued_credential_logs_on_and_its_record_was_there_first() {
 }
 
 #[test]
+fn a_device_gets_the_policy_of_its_card_else_of_its_group_else_of_all() {
+    use crate::store::{
+        SubscriberEntry, Subscribers as _,
+        policy::{PolicyShelf as _, Scope},
+    };
+
+    let bench = bench(MacBinding::Permanent);
+    let say = |scope, document: &str| {
+        // What cannot work is looked for beyond this; these base terms have no network.
+        let networks = r#""networks":[{"ssid":"x","priority":1}]"#;
+        let document = format!("{{{networks},{document}}}");
+        bench.store.put_policies(&[(scope, Some(document))], NOW).unwrap();
+    };
+    say(Scope::Default, r#""dwell-secs":6"#);
+    say(Scope::Group("staff".to_owned()), r#""dwell-secs":7,"outer":"ttls","inner":"pap","lifetime":60"#);
+    let plain = bench.issue(None);
+    assert_eq!((plain.policy.dwell_secs, plain.policy.version, plain.expires_at), (6, 6, None));
+    let imsi = bench.keys.handle_imsi(&"001010123456789".parse().unwrap());
+    let entry = SubscriberEntry {
+        imsi,
+        imsi_sealed: crate::store::Sealed(vec![1]),
+        msisdn: None,
+        state: None,
+        group: Some("staff".to_owned()),
+    };
+    bench.store.put_subscribers(&[entry], NOW).unwrap();
+    let staff = bench.issue(None);
+    assert_eq!((staff.policy.dwell_secs, staff.policy.version, staff.expires_at), (7, 7, Some(NOW + 60)));
+    assert_eq!((staff.eap.outer, staff.eap.inner), (OuterMethod::Ttls, InnerMethod::Pap));
+    say(Scope::Device(MAC), r#""mac":"issued""#);
+    let device = bench.issue(seconds(30));
+    assert_eq!((device.policy.dwell_secs, device.policy.version, device.expires_at), (7, 8, Some(NOW + 30)));
+    let signed = device.signed_policy.as_ref().unwrap().open(&bench.keys.policy_keys()).unwrap();
+    assert_eq!(signed.policy, device.policy);
+    // The address that was made for it is the one that it is bound to.
+    let MacMode::Issued(address) = device.mac_mode else { panic!("{:?}", device.mac_mode) };
+    assert!(address.is_locally_administered() && address.0[0] & 1 == 0 && address != MAC);
+    assert_eq!(bench.check(NOW, &device.username).err(), Some(Reject::WrongMac));
+    assert!(bench.authority.check(NOW, &device.username, &at(Some(address))).is_ok());
+    let record = bench.store.credential(&device.username).unwrap().unwrap();
+    assert_eq!((record.mac, record.policy_version), (Some(address), 8));
+}
+
+#[test]
 fn no_record_no_credential() {
     let bench = bench(MacBinding::Permanent);
     rusqlite::Connection::open(bench.dir.path().join("db"))

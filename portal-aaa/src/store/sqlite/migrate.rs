@@ -14,6 +14,7 @@ pub(super) const ALL: &[&str] = &[
     include_str!("../../../migrations/0003_account.sql"),
     include_str!("../../../migrations/0004_session.sql"),
     include_str!("../../../migrations/0005_subscriber.sql"),
+    include_str!("../../../migrations/0006_policy.sql"),
 ];
 
 /// Applies those of `migrations` that the file has not seen; all of them, or none.

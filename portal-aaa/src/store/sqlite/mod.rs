@@ -12,6 +12,7 @@ mod column;
 mod credential;
 mod gateway;
 mod migrate;
+mod policy;
 mod session;
 mod subscriber;
 mod usage;
@@ -33,6 +34,7 @@ use super::{
     AccountRecord, AccountingRecord, By, Change, Client, ClientKind, CredentialRecord, Entitlement,
     GatewaySession, Handle, Listing, SessionRecord, Silence, Store, StoreError, SubscriberEntry,
     SubscriberRecord, Subscribers, Total, Usage,
+    policy::{PolicyList, PolicyShelf, Scope},
 };
 
 /// How long a statement waits for another process's write.
@@ -237,6 +239,20 @@ impl Store for SqliteStore {
 
     fn totals(&self, from: u64, to: u64, by: By) -> Result<Vec<Total>, StoreError> {
         usage::totals(&self.read(), from, to, by)
+    }
+}
+
+impl PolicyShelf for SqliteStore {
+    fn put_policies(&self, entries: &[(Scope, Option<String>)], now: u64) -> Result<Vec<Change>, StoreError> {
+        self.write(|t| policy::put_all(t, entries, now))
+    }
+
+    fn policies(&self) -> Result<PolicyList, StoreError> {
+        policy::all(&mut self.read())
+    }
+
+    fn policy_version(&self) -> Result<u64, StoreError> {
+        policy::version(&self.read())
     }
 }
 
