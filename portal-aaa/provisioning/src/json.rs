@@ -18,6 +18,7 @@ use zeroize::Zeroizing;
 use crate::{
     document::Document,
     message::{Credential, CredentialRequest, MAX_RESERVE, Refusal},
+    report::{CredentialReport, DeviceMessage},
     signed::Claims,
     xml::{self, MAX_BODY, MAX_DEPTH, MAX_ELEMENTS, XmlError},
 };
@@ -28,6 +29,8 @@ pub const CONTENT_TYPE: &str = "application/json";
 const REQUEST: &str = "credential-request";
 const CREDENTIAL: &str = "credential";
 const REFUSAL: &str = "refusal";
+const REPORT: &str = "credential-report";
+const ACCEPTED: &str = "report-accepted";
 
 /// Why a message was not read or written. Names fields of the schema, never what stood in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -141,6 +144,39 @@ pub fn decode_request(octets: &[u8]) -> Result<CredentialRequest, JsonError> {
     let request = CredentialRequest::from(request);
     xml::encode_request(&request)?;
     Ok(request)
+}
+
+/// Writes what the device tells.
+pub fn encode_report(report: &CredentialReport) -> Result<Document, JsonError> {
+    xml::encode_report(report)?;
+    document(REPORT, &wire::ReportOut::new(report))
+}
+
+/// Reads what a device tells.
+pub fn decode_report(octets: &[u8]) -> Result<CredentialReport, JsonError> {
+    let report: wire::ReportIn = parse(octets, REPORT, fields::Unknown::Refused)?;
+    let report = report.report()?;
+    xml::encode_report(&report)?;
+    Ok(report)
+}
+
+/// Reads whatever a device sends. What is neither is refused as a request.
+pub fn decode_message(octets: &[u8]) -> Result<DeviceMessage, JsonError> {
+    if read::parse(octets)?.only_member(REPORT, false).is_some() {
+        decode_report(octets).map(DeviceMessage::Report)
+    } else {
+        decode_request(octets).map(DeviceMessage::Request)
+    }
+}
+
+/// Writes that a report was taken in.
+pub fn encode_accepted() -> Result<Document, JsonError> {
+    document(ACCEPTED, &wire::Nothing {})
+}
+
+/// Reads that a report was taken in.
+pub fn decode_accepted(octets: &[u8]) -> Result<(), JsonError> {
+    parse::<wire::Nothing>(octets, ACCEPTED, fields::Unknown::PassedOver).map(drop)
 }
 
 /// Writes what the portal gives.

@@ -12,6 +12,7 @@ pub mod json;
 pub mod message;
 pub mod negotiate;
 pub mod passpoint;
+pub mod report;
 pub mod schema;
 pub mod secret;
 pub mod signed;

@@ -12,6 +12,7 @@ mod names;
 mod read;
 mod refusal;
 mod reply;
+mod report;
 mod request;
 pub mod soap;
 pub(crate) mod text;
@@ -20,9 +21,11 @@ mod write;
 pub use refusal::{decode_refusal, encode_refusal};
 pub(crate) use reply::check_policy;
 pub use reply::{decode_credential, encode_credential};
+pub use report::{decode_accepted, decode_report, encode_accepted, encode_report};
 pub use request::{decode_request, encode_request};
 
 pub use crate::document::Document;
+use crate::report::DeviceMessage;
 
 /// Namespace of every element. A change that an older reader would misunderstand gets another number.
 pub const NAMESPACE: &str = "urn:wifi-offload:provisioning:1";
@@ -91,6 +94,20 @@ pub enum XmlError {
         /// Of which element.
         element: &'static str,
     },
+}
+
+/// Reads whatever a device sends.
+pub fn decode_message(octets: &[u8]) -> Result<DeviceMessage, XmlError> {
+    read_message(read::parse_any(octets, read::Instructions::PassedOver)?)
+}
+
+/// The same, of an element that stands in something else. What is neither is refused as a request.
+fn read_message(root: read::Node) -> Result<DeviceMessage, XmlError> {
+    if root.is(read::Space::Ours, report::ROOT) {
+        report::read_report(root).map(DeviceMessage::Report)
+    } else {
+        request::read_request(root).map(DeviceMessage::Request)
+    }
 }
 
 impl XmlError {

@@ -5,7 +5,7 @@ mod common;
 
 use std::{fs, path::Path, time::Duration};
 
-use common::{credential, refusal, request};
+use common::{credential, refusal, report, request};
 use proptest::{prelude::*, sample::select};
 use provisioning::{
     document::Document,
@@ -15,6 +15,7 @@ use provisioning::{
         Offload, OuterMethod, Policy, Reason, Refusal, Sequence, SmsUse, Threshold, Trigger, UseCredential,
     },
     passpoint::{MAX_CONSORTIUMS, MAX_DOMAINS, MAX_PASSPOINTS, Passpoint},
+    report::DeviceMessage,
     secret::Password,
     signed::{Claims, MAX_KEYS, PolicySigner, SignedPolicy},
     xml::{
@@ -46,6 +47,17 @@ proptest! {
     fn credentials_round_trip(format in format(), credential in credential()) {
         let written = text(format.encode_credential(&credential));
         prop_assert_eq!(format.decode_credential(written.as_bytes()), Ok(credential));
+    }
+
+    #[test]
+    fn reports_round_trip_and_are_told_from_requests(format in format(), report in report(), request in request()) {
+        let written = text(format.encode_report(&report));
+        prop_assert_eq!(format.decode_message(written.as_bytes()), Ok(DeviceMessage::Report(report)));
+        prop_assert!(format.decode_request(written.as_bytes()).is_err());
+        let cut = &written.as_bytes()[..written.len() - 3];
+        prop_assert!(format.decode_message(cut).is_err());
+        let written = text(format.encode_request(&request));
+        prop_assert_eq!(format.decode_message(written.as_bytes()), Ok(DeviceMessage::Request(request)));
     }
 
     #[test]
@@ -250,6 +262,17 @@ fn messages_are_written_and_read_as_the_vectors_say() {
         assert_eq!(format.decode_request(request.as_bytes()), Ok(the_request()));
         assert_eq!(format.decode_credential(credential.as_bytes()), Ok(the_credential()));
         assert_eq!(format.decode_refusal(refusal.as_bytes()), Ok(the_refusal()));
+    }
+}
+
+#[test]
+fn a_report_is_answered_in_every_format() {
+    for format in Format::ALL {
+        let written = text(format.encode_accepted());
+        assert_eq!(format.decode_accepted(written.as_bytes()), Ok(()));
+        assert!(format.decode_credential(written.as_bytes()).is_err());
+        let refusal = text(format.encode_refusal(&the_refusal()));
+        assert!(format.decode_accepted(refusal.as_bytes()).is_err());
     }
 }
 

@@ -58,13 +58,14 @@ impl Keeper {
         let (stop, stopped) = mpsc::channel::<()>();
         let thread = thread::Builder::new().name("keeper".to_owned()).spawn(move || {
             let began = charge.clock.now().monotonic;
-            let mut failing = false;
+            let (mut failing, mut unsettled) = (false, false);
             for round in 1u32.. {
                 if stopped.recv_timeout(POLL) != Err(mpsc::RecvTimeoutError::Timeout) {
                     return;
                 }
                 let now = charge.clock.now();
                 charge.authority.refresh(now.unix);
+                note(charge.authority.settle(now.unix), &mut unsettled);
                 if round.is_multiple_of(ROUND) {
                     charge.live.sweep(now.unix);
                     // Nobody could be heard while the program was down.
@@ -89,6 +90,8 @@ impl Charge {
                 tracing::info!(event = "sessions-silent", closed, "ended with what was last known of them");
             }
         }
+        // A day later, lest the clock was wrong.
+        self.store.prune_revocations(now.saturating_sub(DAY_SECS), AT_ONCE)?;
         if let Some(keep) = self.keep_secs {
             let gone = self.store.prune_accounting(now.saturating_sub(keep), AT_ONCE)?;
             if gone > 0 {

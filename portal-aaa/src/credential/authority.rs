@@ -5,7 +5,7 @@ use std::sync::Arc;
 use provisioning::message::{EapSettings, Policy};
 use serde::{Deserialize, Serialize};
 
-use super::{Keys, Lifetime, Rules, book::Book};
+use super::{Keys, Lifetime, Rules, book::Book, firsts::Firsts};
 use crate::{
     policy::{
         Shelf,
@@ -50,6 +50,7 @@ pub struct Authority {
     pub(super) rules: Rules,
     pub(super) book: Book,
     pub(super) shelf: Shelf,
+    pub(super) firsts: Firsts,
     entitlement: Entitlement,
 }
 
@@ -67,7 +68,8 @@ impl Authority {
         let base = Whole { policy: terms.policy.clone(), credential };
         let signing = keys.policy_signer().map(|signer| (signer, keys.policy_keys()));
         let shelf = Shelf::load(&*store, base, signing)?;
-        Ok(Self { keys, store, terms, rules: Rules::default(), book, shelf, entitlement: Entitlement::Any })
+        let (rules, firsts) = (Rules::default(), Firsts::default());
+        Ok(Self { keys, store, terms, rules, book, shelf, firsts, entitlement: Entitlement::Any })
     }
 
     /// The same under these rules.
@@ -89,6 +91,25 @@ impl Authority {
     /// second; once it has been called, a login never asks the database for it.
     pub fn refresh(&self, now: u64) {
         self.book.poll(&*self.store, &self.keys, now);
+    }
+
+    /// Tells the database which credentials have worked since the last call, so that older ones of the same devices die.
+    /// Where the database is away, all waits for the next call.
+    pub fn settle(&self, now: u64) -> Result<(), StoreError> {
+        loop {
+            let usernames = self.firsts.take();
+            if usernames.is_empty() {
+                return Ok(());
+            }
+            match self.store.confirm_credentials(&usernames, now) {
+                Ok(0) => {}
+                Ok(died) => tracing::info!(event = "credentials-superseded", died, "newer ones have worked"),
+                Err(error) => {
+                    self.firsts.give_back(usernames);
+                    return Err(error);
+                }
+            }
+        }
     }
 
     /// What devices get, layer by layer.

@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{
     policy::{Effective, document::CredentialPart},
-    store::{CredentialRecord, Entitlement, Handle, StoreError},
+    store::{CredentialRecord, Entitlement, Handle, StoreError, rotation::Progress},
 };
 
 /// Fills a buffer with random octets. Programs pass [`system_random`].
@@ -242,6 +242,8 @@ impl Authority {
             one_time: credential.one_time,
             revoked_at: None,
             policy_version: credential.policy.version,
+            device: Some(request.mac),
+            progress: Progress::default(),
         })
     }
 }

@@ -10,6 +10,7 @@ mod accounts;
 mod authority;
 mod book;
 mod check;
+mod firsts;
 mod issue;
 mod keyfile;
 mod keys;

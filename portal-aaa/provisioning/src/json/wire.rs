@@ -12,6 +12,7 @@ use crate::{
         Credential, CredentialRequest, EapSettings, InnerMethod, MAX_RESERVE, MacMode, OuterMethod, Policy,
         Reason, Refusal, Trigger,
     },
+    report::{CredentialReport, Failure, Outcome, Proof},
     secret::Password,
     signed::SignedPolicy,
     xml::text::{mac, rfc3339, station, time},
@@ -76,6 +77,63 @@ impl From<RequestIn> for CredentialRequest {
         Self { imsi, imei, mac, trigger, agent, policy_version }
     }
 }
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct ReportOut<'a> {
+    username: &'a str,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<Failure>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy_version: Option<u64>,
+    agent: &'a str,
+    proof: String,
+}
+
+impl<'a> ReportOut<'a> {
+    pub(super) fn new(report: &'a CredentialReport) -> Self {
+        Self {
+            username: &report.username,
+            outcome: report.outcome.code(),
+            failure: report.outcome.failure(),
+            policy_version: report.policy_version,
+            agent: &report.agent,
+            proof: report.proof.text(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct ReportIn {
+    username: String,
+    outcome: String,
+    #[serde(default, deserialize_with = "some_failure")]
+    failure: Option<Failure>,
+    #[serde(default, deserialize_with = "some_number")]
+    policy_version: Option<u64>,
+    agent: String,
+    proof: String,
+}
+
+impl ReportIn {
+    pub(super) fn report(self) -> Result<CredentialReport, JsonError> {
+        let Self { username, outcome, failure, policy_version, agent, proof } = self;
+        let value = |field| JsonError::Value { field };
+        Ok(CredentialReport {
+            username,
+            outcome: Outcome::read(&outcome, failure).ok_or(value("outcome"))?,
+            policy_version,
+            agent,
+            proof: Proof::of_text(&proof).ok_or(value("proof"))?,
+        })
+    }
+}
+
+/// An object with nothing in it.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Nothing {}
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -274,6 +332,10 @@ fn some_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Mac
 /// `null` is no number: a request says what it says, or nothing.
 fn some_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
     u64::deserialize(deserializer).map(Some)
+}
+
+fn some_failure<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Failure>, D::Error> {
+    Failure::deserialize(deserializer).map(Some)
 }
 
 fn signed_policy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SignedPolicy>, D::Error> {

@@ -12,8 +12,8 @@ use super::{
 };
 use crate::message::{CredentialRequest, Trigger};
 
-const ROOT: &str = "credential-request";
-const MAX_AGENT: usize = 64;
+pub(super) const ROOT: &str = "credential-request";
+pub(super) const MAX_AGENT: usize = 64;
 
 /// Writes what the device asks.
 pub fn encode_request(request: &CredentialRequest) -> Result<Document, XmlError> {

@@ -11,6 +11,7 @@ use provisioning::{
         UseCredential,
     },
     passpoint::{MAX_CONSORTIUMS, MAX_DOMAINS, MAX_PASSPOINTS, Oi, Passpoint},
+    report::{CredentialReport, Failure, Outcome, Proof},
     secret::Password,
 };
 
@@ -26,6 +27,24 @@ pub(crate) fn request() -> impl Strategy<Value = CredentialRequest> {
             trigger,
             agent,
             policy_version,
+        },
+    )
+}
+
+/// Every report; the proof is any.
+pub(crate) fn report() -> impl Strategy<Value = CredentialReport> {
+    let outcome = prop_oneof![
+        Just(Outcome::Installed),
+        Just(Outcome::FirstSuccess),
+        select(Failure::ALL.to_vec()).prop_map(Outcome::Failed),
+    ];
+    (line(60), outcome, option::of(any::<u64>()), "[ -~]{1,64}", any::<[u8; 32]>()).prop_map(
+        |(username, outcome, policy_version, agent, proof)| CredentialReport {
+            username,
+            outcome,
+            policy_version,
+            agent,
+            proof: Proof(proof),
         },
     )
 }

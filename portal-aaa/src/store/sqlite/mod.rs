@@ -13,6 +13,7 @@ mod credential;
 mod gateway;
 mod migrate;
 mod policy;
+mod rotation;
 mod session;
 mod subscriber;
 mod usage;
@@ -35,6 +36,7 @@ use super::{
     GatewaySession, Handle, Listing, SessionRecord, Silence, Store, StoreError, SubscriberEntry,
     SubscriberRecord, Subscribers, Total, Usage,
     policy::{PolicyList, PolicyShelf, Scope},
+    rotation::{Revocation, Told, Which},
 };
 
 /// How long a statement waits for another process's write.
@@ -172,8 +174,32 @@ impl Store for SqliteStore {
         self.write(|t| credential::revoke(t, username, now))
     }
 
-    fn revocations(&self, now: u64) -> Result<Vec<String>, StoreError> {
-        credential::revoked(&self.read(), now)
+    fn revoke_credentials(&self, which: &Which, now: u64) -> Result<u64, StoreError> {
+        self.write(|t| rotation::revoke(t, which, now))
+    }
+
+    fn credentials(&self, which: &Which, most: u32) -> Result<Vec<CredentialRecord>, StoreError> {
+        rotation::list(&self.read(), which, most)
+    }
+
+    fn revocations(&self, after: u64, now: u64) -> Result<Vec<Revocation>, StoreError> {
+        rotation::revocations(&self.read(), after, now)
+    }
+
+    fn prune_revocations(&self, now: u64, most: u32) -> Result<usize, StoreError> {
+        self.write(|t| rotation::prune(t, now, most))
+    }
+
+    fn confirm_credentials(&self, usernames: &[String], now: u64) -> Result<u64, StoreError> {
+        if rotation::any_new(&self.read(), usernames)? {
+            self.write(|t| rotation::confirm(t, usernames, now))
+        } else {
+            Ok(0)
+        }
+    }
+
+    fn tell(&self, told: &Told, now: u64) -> Result<Change, StoreError> {
+        self.write(|t| rotation::tell(t, told, now))
     }
 
     fn use_once(&self, username: &str, session: &str, now: u64) -> Result<bool, StoreError> {

@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::{column, policy};
+use super::{column, policy, rotation};
 use crate::store::{
     Change, Entitlement, Handle, Listing, Sealed, StoreError, SubscriberEntry, SubscriberRecord,
-    SubscriberState,
+    SubscriberState, rotation::Which,
 };
 
 const COLUMNS: &str = "imsi, imsi_sealed, msisdn, msisdn_sealed, state, member_of, created_at, changed_at";
@@ -142,10 +142,7 @@ fn write(db: &Connection, record: &SubscriberRecord) -> Result<(), StoreError> {
 }
 
 fn revoke_all(db: &Connection, subscriber: Handle, now: u64) -> Result<u64, StoreError> {
-    let revoked = db
-        .prepare_cached("UPDATE credential SET revoked_at = ?2 WHERE subscriber = ?1 AND revoked_at IS NULL")?
-        .execute(params![subscriber.0, column::signed(now, "revoked_at")?])?;
-    Ok(u64::try_from(revoked).unwrap_or(u64::MAX))
+    rotation::revoke(db, &Which::Subscriber(subscriber), now)
 }
 
 fn read(row: &Row<'_>) -> Result<SubscriberRecord, StoreError> {
