@@ -186,6 +186,14 @@ pub struct Policy {
     pub sms: SmsUse,
 }
 
+impl Policy {
+    /// The listed networks that the filter lets through.
+    pub fn joinable(&self) -> impl Iterator<Item = &Network> {
+        let owned = self.ap_filter == ApFilter::OperatorOwned;
+        self.networks.iter().filter(move |network| !owned || network.operator_owned)
+    }
+}
+
 /// Careful values and no network: join at −65 dBm after five seconds, leave under −75 dBm, cellular down after the move.
 impl Default for Policy {
     fn default() -> Self {

@@ -84,6 +84,7 @@ pub(super) fn issue(options: &Issue, out: &mut dyn Write) -> Result<()> {
         mac: options.mac.context("a credential needs a MAC address")?,
         lifetime: options.lifetime,
         source: None,
+        runs_policy: None,
     };
     let credential = installation.authority(now)?.issue(now, &request, &mut system_random)?;
     let issued = Issued {

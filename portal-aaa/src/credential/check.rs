@@ -146,7 +146,7 @@ impl Standings for Authority {
 }
 
 impl Authority {
-    fn open(&self, username: &str) -> Result<Opened, Reject> {
+    pub(super) fn open(&self, username: &str) -> Result<Opened, Reject> {
         // RFC 7542 §2.2: the realm is what follows the last `@`.
         let (opaque, realm) = username.rsplit_once('@').ok_or(Reject::UnknownUser)?;
         if !realm.eq_ignore_ascii_case(&self.terms.realm) {

@@ -50,6 +50,8 @@ pub struct IssueRequest {
     pub lifetime: Option<Lifetime>,
     /// Address that the request came from.
     pub source: Option<IpAddr>,
+    /// Version of the signed policy that the device says it obeys.
+    pub runs_policy: Option<u64>,
 }
 
 /// Why there is no credential.
@@ -243,7 +245,7 @@ impl Authority {
             revoked_at: None,
             policy_version: credential.policy.version,
             device: Some(request.mac),
-            progress: Progress::default(),
+            progress: Progress { runs_policy: request.runs_policy, ..Progress::default() },
         })
     }
 }

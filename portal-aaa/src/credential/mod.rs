@@ -16,6 +16,7 @@ mod keyfile;
 mod keys;
 mod lifetime;
 mod msisdn;
+mod report;
 mod rules;
 pub mod token;
 
@@ -25,4 +26,5 @@ pub use keyfile::{KeyFileError, create, load};
 pub use keys::{Keys, Purpose, SealError};
 pub use lifetime::{Lifetime, LifetimeError};
 pub use msisdn::{Msisdn, MsisdnError};
+pub use report::ReportError;
 pub use rules::{Access, Policies, Rules};

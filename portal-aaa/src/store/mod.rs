@@ -144,7 +144,7 @@ pub struct CredentialRecord {
     pub policy_version: u64,
     /// The WLAN card that asked, by its permanent address.
     pub device: Option<Mac>,
-    /// How far it has come; what stands here when it is inserted does not count.
+    /// How far it has come; when it is inserted only `runs_policy` counts.
     pub progress: rotation::Progress,
 }
 

@@ -145,6 +145,7 @@ impl World {
             mac: STATION,
             lifetime: Some(lifetime),
             source: None,
+            runs_policy: None,
         };
         self.authority.issue(self.clock.now().unix - ago, &request, &mut system_random).unwrap()
     }

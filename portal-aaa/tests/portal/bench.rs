@@ -326,6 +326,14 @@ impl Issuer for Never {
     ) -> Result<provisioning::message::Credential, credential::IssueError> {
         match *self {}
     }
+
+    fn tell(
+        &self,
+        _now: u64,
+        _report: &provisioning::report::CredentialReport,
+    ) -> Result<(), credential::ReportError> {
+        match *self {}
+    }
 }
 
 static LOG: OnceLock<Arc<Mutex<Vec<u8>>>> = OnceLock::new();

@@ -5,6 +5,7 @@ mod invariants;
 mod keep;
 mod life;
 mod moves;
+mod policy;
 mod world;
 
 use provisioning::{

@@ -104,6 +104,7 @@ impl Bench {
             mac: STATION,
             lifetime: Some(lifetime.parse().unwrap()),
             source: None,
+            runs_policy: None,
         };
         self.authority.issue(AT, &request, &mut system_random).unwrap().username
     }

@@ -78,6 +78,7 @@ fn request(lifetime: Option<Lifetime>) -> IssueRequest {
         mac: MAC,
         lifetime,
         source: Some("10.64.0.2".parse().unwrap()),
+        runs_policy: None,
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn insert(
     let inserted = db
         .prepare_cached(&format!(
             "INSERT INTO credential ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
-             NULL, NULL, NULL, NULL, NULL, NULL, NULL)"
+             NULL, NULL, NULL, NULL, NULL, NULL, ?15)"
         ))?
         .execute(params![
             record.username.to_ascii_lowercase(),
@@ -40,6 +40,7 @@ pub(super) fn insert(
             column::signed(record.policy_version, "policy_version")?,
             record.device.map(|mac| mac.to_string()),
             serial,
+            record.progress.runs_policy.map(|version| column::signed(version, "runs_policy")).transpose()?,
         ]);
     match inserted {
         Ok(_) => Ok(()),
