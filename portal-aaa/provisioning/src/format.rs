@@ -217,12 +217,13 @@ impl Format {
 
     /// Reads that a report was taken in.
     pub fn decode_accepted(self, octets: &[u8]) -> Result<(), FormatError> {
-        Ok(match self {
+        match self {
             Self::Xml => xml::decode_accepted(octets)?,
             Self::Soap11 => soap::decode_accepted(Version::V11, octets)?,
             Self::Soap12 => soap::decode_accepted(Version::V12, octets)?,
             Self::Json => json::decode_accepted(octets)?,
-        })
+        }
+        Ok(())
     }
 
     /// Writes what the portal gives.

@@ -292,7 +292,7 @@ fn effective(options: &Effective, out: &mut dyn Write) -> Result<()> {
     let signed = if effective.signed.is_some() {
         "signed"
     } else {
-        "not signed: `portal-aaa keys rotate --policy` makes a key"
+        "not signed: `portal-aaa keys rotate --policy --add` makes a key"
     };
     writeln!(out, "group    {}", group.as_deref().unwrap_or("-"))?;
     writeln!(out, "version  {} ({signed})", effective.policy.version)?;

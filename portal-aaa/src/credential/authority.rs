@@ -1,11 +1,11 @@
 //! What issuing and checking share: keys, database, terms, and the list of what was taken back.
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use provisioning::message::{EapSettings, Policy};
 use serde::{Deserialize, Serialize};
 
-use super::{Keys, Lifetime, Rules, book::Book, firsts::Firsts};
+use super::{KeyFileError, Keys, Lifetime, OtherKeys, Rules, book::Book, firsts::Firsts, keyfile};
 use crate::{
     policy::{
         Shelf,
@@ -40,6 +40,17 @@ pub enum MacBinding {
     Issued,
     /// For any.
     Unbound,
+}
+
+/// Why the key file was not read again.
+#[derive(Debug, thiserror::Error)]
+pub enum ReloadError {
+    /// It cannot be used.
+    #[error(transparent)]
+    File(#[from] KeyFileError),
+    /// It is another's.
+    #[error(transparent)]
+    Other(#[from] OtherKeys),
 }
 
 /// Makes credentials and knows them again.
@@ -110,6 +121,15 @@ impl Authority {
                 }
             }
         }
+    }
+
+    /// Reads the key file again: a new epoch, another key for policies. Where that cannot be, the old keys hold.
+    pub fn reload_keys(&self, path: &Path) -> Result<bool, ReloadError> {
+        let changed = self.keys.take_over(&keyfile::load(path)?)?;
+        if changed {
+            self.shelf.resign(self.keys.policy_signer().map(|signer| (signer, self.keys.policy_keys())));
+        }
+        Ok(changed)
     }
 
     /// What devices get, layer by layer.

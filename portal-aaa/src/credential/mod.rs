@@ -22,8 +22,8 @@ pub mod token;
 
 pub use authority::{Authority, MacBinding, Terms};
 pub use issue::{IssueError, IssueRequest, Random, RandomUnavailable, system_random};
-pub use keyfile::{KeyFileError, create, load};
-pub use keys::{Keys, Purpose, SealError};
+pub use keyfile::{KeyFileError, Rotation, create, load, rotate};
+pub use keys::{Keys, OtherKeys, Purpose, SealError};
 pub use lifetime::{Lifetime, LifetimeError};
 pub use msisdn::{Msisdn, MsisdnError};
 pub use report::ReportError;

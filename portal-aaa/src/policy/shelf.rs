@@ -48,15 +48,21 @@ pub struct Effective {
     pub left_out: Vec<(Scope, Vec<Unfit>)>,
 }
 
+/// The key that signs, and those that may sign next.
+pub(crate) type Signing = (PolicySigner, Vec<PolicyKey>);
+
 /// All layers.
 pub struct Shelf {
     base: Whole,
-    signing: Option<(PolicySigner, Vec<PolicyKey>)>,
+    signing: RwLock<Option<Signing>>,
     page: RwLock<Arc<Page>>,
     /// Generation of the database as of the last look.
     generation: AtomicU64,
     failing: AtomicBool,
 }
+
+/// Group and card, where something is said for them.
+type Key = (Option<String>, Option<Mac>);
 
 /// As of one reading.
 struct Page {
@@ -65,26 +71,28 @@ struct Page {
     groups: HashMap<String, Document>,
     devices: HashMap<Mac, Document>,
     /// What was asked for already: signing is done once. At most one entry for each pair of those above.
-    made: Mutex<HashMap<(Option<String>, Option<Mac>), Arc<Effective>>>,
+    made: Mutex<HashMap<Key, Arc<Effective>>>,
 }
 
 impl Shelf {
-    /// Over the configuration's settings. `signing` is the key that signs and those that may sign next.
-    pub fn load(
-        store: &dyn Store,
-        base: Whole,
-        signing: Option<(PolicySigner, Vec<PolicyKey>)>,
-    ) -> Result<Self, StoreError> {
+    /// Over the configuration's settings.
+    pub fn load(store: &dyn Store, base: Whole, signing: Option<Signing>) -> Result<Self, StoreError> {
         // The number first: what changes in between is then read twice instead of never.
         let generation = store.generation()?;
         let page = Page::new(store.policies()?)?;
         Ok(Self {
             base,
-            signing,
+            signing: RwLock::new(signing),
             page: RwLock::new(Arc::new(page)),
             generation: AtomicU64::new(generation),
             failing: AtomicBool::new(false),
         })
+    }
+
+    /// Signs with other keys from now on.
+    pub(crate) fn resign(&self, signing: Option<Signing>) {
+        *self.signing.write().unwrap_or_else(PoisonError::into_inner) = signing;
+        self.page().made.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     /// Takes in what has changed. Cheap where nothing has.
@@ -182,7 +190,8 @@ impl Shelf {
             }
         }
         whole.policy.version = whole.policy.version.saturating_add(page.version);
-        let signed = self.signing.as_ref().and_then(|(signer, keys)| {
+        let signing = self.signing.read().unwrap_or_else(PoisonError::into_inner);
+        let signed = signing.as_ref().and_then(|(signer, keys)| {
             let claims = Claims { policy: whole.policy.clone(), keys: keys.clone() };
             SignedPolicy::sign(&claims, signer)
                 .inspect_err(|error| tracing::error!(event = "policy-unsigned", %error))

@@ -226,7 +226,7 @@ fn certificates(ca_path: &PathBuf, certificate: &PathBuf, key: &PathBuf) -> Stri
     ca.pem()
 }
 
-fn terms(ca_pem: String) -> Terms {
+pub(crate) fn terms(ca_pem: String) -> Terms {
     Terms {
         realm: "operator.example".to_owned(),
         lifetime: Lifetime::Device,

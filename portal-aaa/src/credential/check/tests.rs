@@ -164,6 +164,73 @@ fn a_device_gets_the_policy_of_its_card_else_of_its_group_else_of_all() {
 }
 
 #[test]
+fn a_new_epoch_breaks_no_live_credential() {
+    use crate::credential::{Rotation, create, rotate, token};
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("keys.toml");
+    let store = Arc::new(SqliteStore::create(&dir.path().join("db")).unwrap());
+    let keys = Arc::new(create(&path, &mut system_random).unwrap());
+    let authority = Authority::new(keys, store, terms(MacBinding::Permanent), NOW).unwrap();
+    let issue = || authority.issue(NOW, &request(None), &mut system_random).unwrap();
+    let epoch = |credential: &Credential| token::epoch(&credential.username);
+    let works = |credential: &Credential| {
+        let login = authority.check(NOW, &credential.username, &at(Some(MAC)));
+        login.is_ok_and(|login| login.password == credential.password)
+    };
+    let old = issue();
+    rotate(&path, Rotation::AddEpoch, &mut system_random).unwrap();
+    assert!(authority.reload_keys(&path).unwrap());
+    let announced = issue();
+    rotate(&path, Rotation::NextEpoch, &mut system_random).unwrap();
+    assert!(authority.reload_keys(&path).unwrap() && !authority.reload_keys(&path).unwrap());
+    let new = issue();
+    assert_eq!((epoch(&old), epoch(&announced), epoch(&new)), (Some(1), Some(1), Some(2)));
+    assert!(works(&old) && works(&announced) && works(&new));
+    // What is signed follows the key at once.
+    let first = new.signed_policy.clone().unwrap();
+    rotate(&path, Rotation::AddPolicyKey, &mut system_random).unwrap();
+    authority.reload_keys(&path).unwrap();
+    let both = issue().signed_policy.unwrap().open(&first.open(&[]).unwrap().keys).unwrap().keys;
+    rotate(&path, Rotation::NextPolicyKey, &mut system_random).unwrap();
+    authority.reload_keys(&path).unwrap();
+    assert_eq!(issue().signed_policy.unwrap().open(&both[1..]).unwrap().keys, both[1..]);
+    // Once the last credential of an epoch has ended its key goes; a file that is none changes nothing.
+    rotate(&path, Rotation::Prune { keep: &[] }, &mut system_random).unwrap();
+    authority.reload_keys(&path).unwrap();
+    assert!(!works(&old) && works(&new));
+    std::fs::write(&path, "").unwrap();
+    assert!(authority.reload_keys(&path).is_err() && works(&new));
+}
+
+#[test]
+fn a_superseded_credential_is_refused_and_its_session_goes_on() {
+    let bench = bench(MacBinding::Permanent);
+    let (old, new) = (bench.issue(None), bench.issue(None));
+    let log_on = |credential: &Credential, session: &str| {
+        let login = bench.check(NOW, &credential.username)?;
+        bench.authority.consume(NOW, &login, session)?;
+        bench.authority.settle(NOW).unwrap();
+        bench.authority.refresh(NOW);
+        Ok::<_, Reject>(login)
+    };
+    let kicked = |login: &Login| {
+        let mut over = Vec::new();
+        let mut sessions = [(7, login.username.as_str(), 0)].into_iter();
+        bench.authority.verdicts(&mut sessions, &mut |session, _| over.push(session));
+        !over.is_empty()
+    };
+    let session = log_on(&old, "a").unwrap();
+    assert!(log_on(&old, "b").is_ok(), "the new one has not worked yet");
+    let newer = log_on(&new, "c").unwrap();
+    assert_eq!(bench.check(NOW, &old.username).err(), Some(Reject::Revoked));
+    assert!(!kicked(&session) && !kicked(&newer), "it is the same device");
+    bench.store.revoke_credentials(&crate::store::rotation::Which::Device(MAC), NOW).unwrap();
+    bench.authority.refresh(NOW);
+    assert!(kicked(&session) && kicked(&newer));
+}
+
+#[test]
 fn no_record_no_credential() {
     let bench = bench(MacBinding::Permanent);
     rusqlite::Connection::open(bench.dir.path().join("db"))
