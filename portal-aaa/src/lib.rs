@@ -13,6 +13,7 @@ pub mod config;
 pub mod credential;
 pub mod gateway;
 pub mod pem;
+pub mod policy;
 pub mod portal;
 pub mod proxy;
 pub mod server;

@@ -23,6 +23,8 @@ use nix::{
 };
 use serde_json::Value;
 
+#[path = "cli/policy.rs"]
+mod policy;
 #[path = "cli/usage.rs"]
 mod usage;
 
@@ -301,6 +303,38 @@ fn a_credential_is_revoked_once() {
     assert!(installation.run(&["credential", "revoke", username]).well().starts_with("unchanged"));
     let said = installation.run(&["credential", "revoke", "nobody@operator.example"]).badly(1);
     assert!(said.contains("no credential of this username"), "{said}");
+}
+
+#[test]
+fn credentials_are_listed_masked_and_revoked_by_whose_they_are() {
+    let installation = Installation::new();
+    let json = |arguments: &[&str]| -> Value {
+        serde_json::from_str(&installation.run(&[arguments, &["--json"]].concat()).well()).unwrap()
+    };
+    let (first, second) = (installation.issue(&[]), installation.issue(&["--lifetime", "60"]));
+    let listed = json(&["credential", "list", "--mac", MAC]);
+    assert_eq!(listed.as_array().unwrap().len(), 2);
+    assert_eq!((&listed[0]["username"], &listed[0]["state"]), (&second["username"], &"issued".into()));
+    assert_eq!(listed[0]["imsi"], "00101••••••••89");
+    assert!(listed[0]["superseded"].is_null() && listed[1]["superseded"].is_string());
+    assert_eq!(json(&["credential", "list", "--imsi", "001010123456788"]), Value::Array(vec![]));
+    let username = first["username"].as_str().unwrap();
+    let shown = json(&["credential", "show", username]);
+    assert_eq!((&shown["state"], &shown["device"]), (&"issued".into(), &MAC.into()));
+    assert!(installation.run(&["credential", "show", username]).well().contains("device          02:00"));
+    installation.run(&["credential", "show", "nobody@x"]).badly(1);
+    installation.run(&["subscriber", "add", "--imsi", IMSI, "--group", "gold"]).well();
+    assert_eq!(json(&["credential", "revoke", "--group", "silver"])["revoked"], 0);
+    assert_eq!(json(&["credential", "revoke", username])["revoked"], 1);
+    assert_eq!(json(&["credential", "revoke", "--group", "gold"])["revoked"], 1);
+    assert_eq!(json(&["credential", "show", username])["state"], "revoked");
+    installation.issue(&[]);
+    assert_eq!(json(&["credential", "revoke", "--mac", MAC])["revoked"], 1);
+    installation.issue(&[]);
+    assert_eq!(json(&["credential", "revoke", "--imsi", IMSI])["revoked"], 1);
+    installation.run(&["credential", "revoke"]).badly(2);
+    installation.run(&["credential", "revoke", username, "--mac", MAC]).badly(2);
+    assert_eq!(installation.holding(&[IMSI, IMEI]), Vec::<PathBuf>::new());
 }
 
 #[test]

@@ -18,13 +18,14 @@ use std::{net::Ipv4Addr, time::Duration};
 
 use bench::{Bench, IMEI, IMSI, OTHER_IMSI, Reply, logged, request};
 use portal_aaa::{
-    credential::{IssueError, IssueRequest},
+    credential::{IssueError, IssueRequest, ReportError},
     gateway::ProofMode,
     portal::{Issuer, Limits},
     store::{Store, StoreError},
 };
 use provisioning::{
     message::{Credential, Flaw, Reason},
+    report::CredentialReport,
     xml::{MAX_BODY, decode_credential, decode_refusal},
 };
 use tokio::{io::AsyncWriteExt, time::timeout};
@@ -268,6 +269,10 @@ struct Full;
 impl Issuer for Full {
     fn issue(&self, _now: u64, _request: &IssueRequest) -> Result<Credential, IssueError> {
         Err(IssueError::Store(StoreError::Database("disk full".to_owned())))
+    }
+
+    fn tell(&self, _now: u64, _report: &CredentialReport) -> Result<(), ReportError> {
+        Err(ReportError::Store(StoreError::Database("disk full".to_owned())))
     }
 }
 

@@ -1,6 +1,6 @@
 //! One file: every key may be missing, none may be unknown.
 
-use provisioning::format::Format;
+use provisioning::{format::Format, signed::PolicyKey};
 use serde::Deserialize;
 
 use super::values::{
@@ -38,6 +38,7 @@ table! {
         url: Url,
         ca: Absolute,
         format: Format,
+        policy_key: PolicyKey,
         connect_limit_secs: Seconds<1, 120>,
         total_limit_secs: Seconds<1, 300>,
     }

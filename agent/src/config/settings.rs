@@ -2,7 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use provisioning::format::Format;
+use provisioning::{format::Format, signed::PolicyKey};
 
 use super::{
     fragment::Fragment,
@@ -42,6 +42,8 @@ pub struct Portal {
     pub ca: PathBuf,
     /// What is spoken with it.
     pub format: Format,
+    /// Key of its policies; none to learn it from the first reply.
+    pub policy_key: Option<PolicyKey>,
     /// For the name, and again for TCP and TLS together.
     pub connect_limit: Duration,
     /// For a whole request.
@@ -54,6 +56,7 @@ impl Default for Portal {
             url: None,
             ca: PathBuf::from("/etc/wifi-offload/portal-ca.pem"),
             format: Format::Xml,
+            policy_key: None,
             connect_limit: Duration::from_secs(15),
             total_limit: Duration::from_secs(45),
         }
@@ -197,6 +200,7 @@ impl From<Fragment> for Settings {
                 url: portal.url.map(|url| url.0),
                 ca: portal.ca.map_or(default.portal.ca, |path| path.0),
                 format: portal.format.unwrap_or(default.portal.format),
+                policy_key: portal.policy_key,
                 connect_limit: portal
                     .connect_limit_secs
                     .map_or(default.portal.connect_limit, |limit| limit.0),

@@ -122,6 +122,7 @@ fn all_of_it_is_taken_over() {
         portal: Portal {
             url: Some("https://p.test".to_owned()),
             ca: "/a".into(),
+            policy_key: None,
             format: provisioning::format::Format::Soap12,
             connect_limit: Duration::from_secs(1),
             total_limit: Duration::from_secs(2),

@@ -153,6 +153,7 @@ impl Machine {
             let operator = modem.and_then(|m| m.operator_code.clone());
             let imsi = modem.and_then(|m| m.imsi.clone());
             self.note(Note::CellularUp { interface, address, operator, imsi });
+            self.credential.attached(self.now.unix);
         }
     }
 

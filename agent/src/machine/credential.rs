@@ -6,13 +6,15 @@
 
 mod ask;
 mod install;
+mod policy;
 mod renew;
+mod report;
 
 use std::time::Duration;
 
 use provisioning::{
     identity::Imsi,
-    message::{Credential, MAX_RESERVE, Policy, Trigger},
+    message::{Credential, MAX_RESERVE, Policy, Trigger, UseCredential},
 };
 use sha2::{Digest, Sha256};
 
@@ -26,6 +28,7 @@ pub(super) struct Keeper {
     dirty: bool,
     renew: renew::Renewal,
     install: install::Installation,
+    reports: report::Reports,
     /// Since when a renewal is due and the portal could not be asked.
     offline_since: Option<Duration>,
 }
@@ -38,6 +41,7 @@ impl Keeper {
             dirty: false,
             renew: renew::Renewal::new(jitter),
             install: install::Installation::default(),
+            reports: report::Reports::default(),
             offline_since: None,
         }
     }
@@ -49,9 +53,14 @@ impl Keeper {
 
     /// The one that the next join uses, alive or not allowed as it may be: [`Keeper::usable`] says whether.
     pub(super) fn chosen(&self, unix: u64) -> Option<&Credential> {
-        self.stored.next.as_ref().filter(|next| alive(next, unix)).or_else(|| {
-            self.stored.current.as_ref().filter(|current| alive(current, unix) && !self.stored.spent)
-        })
+        let current =
+            self.stored.current.as_ref().filter(|current| alive(current, unix) && !self.stored.spent);
+        let next = self.stored.next.as_ref().filter(|next| alive(next, unix));
+        let oldest = self.policy().is_some_and(|policy| policy.use_credential == UseCredential::Oldest);
+        match current {
+            Some(current) if oldest && !ending(current, unix) => Some(current),
+            _ => next.or(current),
+        }
     }
 
     /// The one whose password is used, or would be; its policy holds even after its end.
@@ -123,6 +132,16 @@ impl Keeper {
         }
     }
 
+    /// The device has attached to cellular, and the policy wants a new password each time (B2). One that has never been
+    /// used is new.
+    pub(super) fn attached(&mut self, unix: u64) {
+        let wanted = self.policy().is_some_and(|policy| policy.renew_on_attach);
+        let fresh = self.newest().is_some_and(|newest| unix < newest.issued_at + renew::LEAST_PERIOD);
+        if wanted && !fresh && self.stored.next.is_none() && self.stored.reserve.is_empty() {
+            self.want(Trigger::Attach);
+        }
+    }
+
     /// The portal gave this one.
     fn take_in(&mut self, credential: Credential, unix: u64) {
         let wanted = usize::from(credential.policy.one_time_reserve.min(MAX_RESERVE));
@@ -181,10 +200,12 @@ impl Keeper {
         }
     }
 
-    /// Everything goes: the operator took the right away, or it belongs to another SIM.
+    /// All credentials go: the operator took the right away, or they belong to another SIM. Whose word on the policy
+    /// counts stays with the SIM.
     fn drop_all(&mut self) {
-        let subscriber = self.stored.subscriber;
-        self.stored = Stored { subscriber, ..Stored::default() };
+        let Stored { subscriber, policy_version, .. } = self.stored;
+        let policy_keys = std::mem::take(&mut self.stored.policy_keys);
+        self.stored = Stored { subscriber, policy_version, policy_keys, ..Stored::default() };
         self.offline_since = None;
         self.dirty = true;
     }
@@ -197,6 +218,9 @@ impl Keeper {
         if self.stored.subscriber.is_some_and(|known| known != handle) {
             dropped = self.newest().is_some();
             self.drop_all();
+            // Perhaps another operator's.
+            self.stored.policy_version = None;
+            self.stored.policy_keys.clear();
         }
         if self.stored.subscriber != Some(handle) {
             self.stored.subscriber = Some(handle);

@@ -45,6 +45,8 @@ pub enum Failure {
     SimLocked,
     /// There is no SIM.
     SimMissing,
+    /// The policy that came is not obeyed: not signed by a key that is trusted, or older.
+    Policy,
     /// The card does not take the MAC address that the credential is bound to.
     Mac,
 }
@@ -70,6 +72,7 @@ impl Failure {
             Self::Route => "route",
             Self::SimLocked => "sim-locked",
             Self::SimMissing => "sim-missing",
+            Self::Policy => "policy-refused",
             Self::Mac => "mac-refused",
         }
     }
@@ -120,6 +123,9 @@ impl Failure {
                 "unlock the SIM (mmcli -i any --pin=…, or --puk=… --pin=…), or mend its PIN in agent.toml"
             }
             Self::SimMissing => "put the SIM in; some modems see it only after a restart",
+            Self::Policy => {
+                "the device keeps the policy it has; look whether the portal's key is the one of [portal] policy-key"
+            }
             Self::Mac => {
                 "look whether the card's driver and its owner (wpa_supplicant, NetworkManager) let it change"
             }

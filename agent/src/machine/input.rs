@@ -190,6 +190,8 @@ pub enum ReturnReason {
     Revoked,
     /// Another SIM is in the modem.
     SimChanged,
+    /// The policy does not want Wi-Fi any more.
+    Policy,
 }
 
 impl ReturnReason {
@@ -206,6 +208,7 @@ impl ReturnReason {
             Self::User => "user",
             Self::Revoked => "revoked",
             Self::SimChanged => "sim-changed",
+            Self::Policy => "policy",
         }
     }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use provisioning::{
     identity::Mac,
     message::{MacMode, Sequence, Trigger},
+    report,
 };
 
 use super::{Action, Failure, Machine, Note, ReturnReason, State};
@@ -75,7 +76,7 @@ impl Machine {
             self.decide_waiting();
             return;
         }
-        if !self.credential.installed(unix) || self.wlan.is_none() || self.held {
+        if !self.credential.installed(unix) || self.wlan.is_none() || !self.may_join() {
             self.join.target = None;
             return;
         }
@@ -152,6 +153,7 @@ impl Machine {
     }
 
     pub(super) fn learn_mac_refused(&mut self, text: &str) {
+        self.report_failure(report::Failure::MacRefused);
         if self.state == State::Joining && matches!(self.join.progress, Progress::Masking(_)) {
             self.abort_join(Failure::Mac, text);
         } else {
@@ -264,7 +266,9 @@ impl Machine {
 
     pub(super) fn join_deadline(&self) -> Option<Duration> {
         match self.state {
-            State::Armed if self.credential.installed(self.now.unix) && self.wlan.is_some() && !self.held => {
+            State::Armed
+                if self.credential.installed(self.now.unix) && self.wlan.is_some() && self.may_join() =>
+            {
                 Some(self.scanner.deadline())
             }
             State::Joining => Some(match self.join.progress {

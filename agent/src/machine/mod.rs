@@ -42,6 +42,8 @@ mod verify;
 
 use std::time::Duration;
 
+use provisioning::message::Offload;
+
 pub use failure::Failure;
 pub use input::{Action, Input, Note, ReturnReason, UserWord};
 pub use settings::Settings;
@@ -93,6 +95,8 @@ pub struct Machine {
     last_failure: Option<(Failure, FailureStatus)>,
     /// A person sent us back to cellular: no join until a person asks or the device wakes up.
     held: bool,
+    /// A person asked for Wi-Fi, and has not said otherwise since.
+    asked: bool,
 }
 
 impl Machine {
@@ -124,6 +128,7 @@ impl Machine {
             signal_dbm: None,
             last_failure: None,
             held: false,
+            asked: false,
         }
     }
 
@@ -222,6 +227,17 @@ impl Machine {
         self.enter(target);
     }
 
+    /// Nothing that a person or the policy says keeps the device from Wi-Fi.
+    fn may_join(&self) -> bool {
+        let policy = self.credential.policy().map(|policy| policy.offload).unwrap_or_default();
+        !self.held
+            && match policy {
+                Offload::Automatic => true,
+                Offload::OnRequest => self.asked,
+                Offload::Never => false,
+            }
+    }
+
     /// The supplicant works with the credential: it is joining, or joined.
     fn on_wifi(&self) -> bool {
         matches!(self.state, State::Joining | State::Verifying | State::Offloaded | State::Returning)
@@ -241,12 +257,14 @@ impl Machine {
         match word {
             UserWord::Join | UserWord::Resumed => {
                 self.held = false;
+                self.asked |= word == UserWord::Join;
                 self.judge.forgive();
                 self.scanner.now();
                 self.probe_now();
             }
             UserWord::Leave => {
                 self.held = true;
+                self.asked = false;
                 self.wifi_lost(ReturnReason::User);
             }
             UserWord::Renew => self.credential.want(provisioning::message::Trigger::User),

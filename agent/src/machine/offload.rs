@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use provisioning::message::AfterMove;
+use provisioning::message::{self, AfterMove};
 
 use super::{Action, Failure, Machine, Note, ReturnReason, State, trend::Trend};
 use crate::wlan::{
@@ -116,6 +116,9 @@ impl Machine {
         }
         if self.credential_is_ending() {
             self.offload.why.get_or_insert(ReturnReason::Expiring);
+        }
+        if self.credential.policy().is_some_and(|policy| policy.offload == message::Offload::Never) {
+            self.offload.why.get_or_insert(ReturnReason::Policy);
         }
         let patience = self.offload.patience(now, self.cellular.ready());
         if self.offload.probing.is_some_and(|since| now >= since + patience) {

@@ -103,13 +103,13 @@ fn grow(pause: &mut Option<Duration>, most: Duration) -> Duration {
 impl Machine {
     pub(super) fn learn_scan(&mut self, results: &[Bss]) {
         let now = self.now.since_boot;
-        if self.state != State::Armed || self.held || self.join.ssid().is_some() {
+        if self.state != State::Armed || !self.may_join() || self.join.ssid().is_some() {
             self.scanner.since = None;
             return;
         }
         let Some(policy) = self.credential.policy() else { return };
         for bss in results {
-            if policy.networks.iter().any(|network| network.ssid.as_bytes() == bss.ssid.as_slice()) {
+            if policy.joinable().any(|network| network.ssid.as_bytes() == bss.ssid.as_slice()) {
                 self.scanner.heard(bss.frequency_mhz);
             }
         }
@@ -127,7 +127,7 @@ impl Machine {
 
     pub(super) fn scan_if_due(&mut self) {
         let Some(policy) = self.credential.policy() else { return };
-        let ssids = policy.networks.iter().map(|network| network.ssid.clone().into_bytes()).collect();
+        let ssids = policy.joinable().map(|network| network.ssid.clone().into_bytes()).collect();
         if let Some(frequencies) = self.scanner.begin(self.now.since_boot) {
             self.act(Action::Wlan(wlan::Command::Scan { ssids, frequencies }));
         }

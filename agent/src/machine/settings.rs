@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use provisioning::signed::PolicyKey;
+
 /// Settings of the machine.
 #[derive(Debug, Clone)]
 pub struct Settings {
@@ -11,6 +13,8 @@ pub struct Settings {
     pub allow_roaming: bool,
     /// Ask the portal while roaming.
     pub provision_while_roaming: bool,
+    /// Keys whose policies are trusted before the portal has named any.
+    pub policy_keys: Vec<PolicyKey>,
     /// `name/version` told to the portal.
     pub agent: String,
     /// Key of the IMSI's hash that binds the stored credential to its SIM.
@@ -33,6 +37,7 @@ impl Default for Settings {
             apn: String::new(),
             allow_roaming: true,
             provision_while_roaming: true,
+            policy_keys: Vec::new(),
             agent: concat!("wifi-offloadd/", env!("CARGO_PKG_VERSION")).to_owned(),
             subscriber_key: [0; 32],
             jitter_seed: 0,

@@ -160,7 +160,7 @@ fn best(policy: &Policy, results: &[Bss], allowed: impl Fn(&str) -> bool) -> Opt
         .iter()
         .filter(|bss| bss.signal_dbm >= policy.enter_dbm && bss.seen_ms_ago <= MAX_AGE_MS)
         .filter_map(|bss| {
-            let network = policy.networks.iter().find(|n| n.ssid.as_bytes() == bss.ssid.as_slice())?;
+            let network = policy.joinable().find(|n| n.ssid.as_bytes() == bss.ssid.as_slice())?;
             allowed(&network.ssid).then_some((network.priority, bss.signal_dbm, &network.ssid))
         })
         .max_by_key(|(priority, signal, _)| (*priority, *signal))

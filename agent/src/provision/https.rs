@@ -10,7 +10,13 @@ use std::{
     thread,
 };
 
-use provisioning::{format::Format, message::CredentialRequest, xml::MAX_BODY};
+use provisioning::{
+    document::Document,
+    format::Format,
+    message::{CredentialRequest, Reason},
+    report::CredentialReport,
+    xml::MAX_BODY,
+};
 use tokio::sync::mpsc;
 use ureq::{Agent, Error, http::header};
 
@@ -54,12 +60,17 @@ struct Https {
 
 impl Portal for Https {
     fn send(&self, command: Command) {
+        let report = matches!(command, Command::Report { .. });
         let text = match self.commands.try_send(command) {
             Ok(()) => return,
             Err(TrySendError::Full(_)) => "earlier requests are still under way",
             Err(TrySendError::Disconnected(_)) => "the portal's thread has ended",
         };
-        let event = Event::Unreachable { step: "http", text: text.to_owned() };
+        let event = if report {
+            Event::Reported { taken: false }
+        } else {
+            Event::Unreachable { step: "http", text: text.to_owned() }
+        };
         if self.events.try_send(event).is_err() {
             tracing::warn!(text, "an answer of the portal is lost");
         }
@@ -67,9 +78,12 @@ impl Portal for Https {
 }
 
 fn run(settings: &Settings, queue: &Receiver<Command>, events: &mpsc::Sender<Event>) {
-    while let Ok(Command::Fetch { request, route }) = queue.recv() {
-        let event = fetch(settings, &request, &route).unwrap_or_else(|failed| failed);
-        if events.blocking_send(event).is_err() {
+    while let Ok(command) = queue.recv() {
+        let event = match command {
+            Command::Fetch { request, route } => fetch(settings, &request, &route),
+            Command::Report { report, route } => tell(settings, &report, &route),
+        };
+        if events.blocking_send(event.unwrap_or_else(|failed| failed)).is_err() {
             return;
         }
     }
@@ -77,6 +91,43 @@ fn run(settings: &Settings, queue: &Receiver<Command>, events: &mpsc::Sender<Eve
 
 /// One request; both sides of the result are the answer.
 fn fetch(settings: &Settings, request: &CredentialRequest, route: &Route) -> Result<Event, Event> {
+    let (agent, url) = client(settings, route)?;
+    ask(&agent, &url, settings.format, request)
+}
+
+fn ask(agent: &Agent, url: &str, format: Format, request: &CredentialRequest) -> Result<Event, Event> {
+    let body = format.encode_request(request).map_err(|error| unreachable("message", &error.to_string()))?;
+    let (content_type, action) = (format.request_content_type(), format.soap_action());
+    let Answer { format, status, retry_after, body } = post(agent, url, format, content_type, action, &body)?;
+    Ok(answer(format, status, retry_after.as_deref(), &body))
+}
+
+/// One report. What the portal does not take now it may take later, unless it says that it never will.
+fn tell(settings: &Settings, report: &CredentialReport, route: &Route) -> Result<Event, Event> {
+    let format = settings.format;
+    let body = format.encode_report(report).map_err(|_| Event::Reported { taken: true })?;
+    let (content_type, action) = (format.report_content_type(), format.report_soap_action());
+    let answered = client(settings, route)
+        .and_then(|(agent, url)| post(&agent, &url, format, content_type, action, &body));
+    let taken = match answered {
+        Ok(Answer { format, status: 200, body, .. }) => format.decode_accepted(&body).is_ok(),
+        Ok(Answer { format, status, retry_after, body }) => {
+            let never = |reason| matches!(reason, Reason::BadRequest | Reason::IdentityMismatch);
+            match answer(format, status, retry_after.as_deref(), &body) {
+                Event::Refused { reason, .. } => never(reason),
+                _ => false,
+            }
+        }
+        Err(failed) => {
+            tracing::debug!(?failed, "a report was not told");
+            false
+        }
+    };
+    Ok(Event::Reported { taken })
+}
+
+/// A client whose sockets leave by this way, and the portal's URL.
+fn client(settings: &Settings, route: &Route) -> Result<(Agent, String), Event> {
     let url = settings
         .url
         .as_deref()
@@ -86,16 +137,27 @@ fn fetch(settings: &Settings, request: &CredentialRequest, route: &Route) -> Res
     let roots = Roots::from_pem(&pem)
         .map_err(|error| unreachable("tls", &format!("{}: {error}", settings.ca.display())))?;
     let agent = http::bound_agent(&route.interface, &route.dns, Some(&roots), settings.limits);
-    post(&agent, &with_path(url), settings.format, request)
+    Ok((agent, with_path(url)))
 }
 
-fn post(agent: &Agent, url: &str, format: Format, request: &CredentialRequest) -> Result<Event, Event> {
-    let body = format.encode_request(request).map_err(|error| unreachable("message", &error.to_string()))?;
-    let mut call = agent
-        .post(url)
-        .content_type(format.request_content_type())
-        .header(header::ACCEPT, format.media_type());
-    if let Some(action) = format.soap_action() {
+/// What came back.
+struct Answer {
+    format: Format,
+    status: u16,
+    retry_after: Option<String>,
+    body: zeroize::Zeroizing<Vec<u8>>,
+}
+
+fn post(
+    agent: &Agent,
+    url: &str,
+    format: Format,
+    content_type: &str,
+    action: Option<&str>,
+    body: &Document,
+) -> Result<Answer, Event> {
+    let mut call = agent.post(url).content_type(content_type).header(header::ACCEPT, format.media_type());
+    if let Some(action) = action {
         call = call.header("SOAPAction", action);
     }
     let mut response = call.send(body.as_bytes()).map_err(|error| failed(&error))?;
@@ -109,8 +171,7 @@ fn post(agent: &Agent, url: &str, format: Format, request: &CredentialRequest) -
     let limit = u64::try_from(MAX_BODY).unwrap_or(u64::MAX);
     let body =
         response.body_mut().with_config().limit(limit).read_to_vec().map_err(|error| failed(&error))?;
-    let body = zeroize::Zeroizing::new(body);
-    Ok(answer(format, status, retry_after.as_deref(), &body))
+    Ok(Answer { format, status, retry_after, body: zeroize::Zeroizing::new(body) })
 }
 
 fn failed(error: &Error) -> Event {

@@ -5,7 +5,10 @@
 
 use std::{net::IpAddr, time::Duration};
 
-use provisioning::message::{Credential, CredentialRequest, Reason};
+use provisioning::{
+    message::{Credential, CredentialRequest, Reason},
+    report::CredentialReport,
+};
 
 pub mod dns;
 mod fetch;
@@ -34,6 +37,13 @@ pub enum Command {
         /// By which way.
         route: Route,
     },
+    /// Tell of one.
+    Report {
+        /// What became of it.
+        report: CredentialReport,
+        /// By which way.
+        route: Route,
+    },
 }
 
 /// What comes of it.
@@ -41,6 +51,11 @@ pub enum Command {
 pub enum Event {
     /// A credential.
     Granted(Box<Credential>),
+    /// A report was sent.
+    Reported {
+        /// It need not be sent again: the portal took it, or will never.
+        taken: bool,
+    },
     /// The portal refused, with its stable code.
     Refused {
         /// Stable reason code.

@@ -4,6 +4,7 @@
 use data_encoding::HEXLOWER;
 use provisioning::{
     message::{Credential, MAX_RESERVE, Trigger},
+    signed::{MAX_KEYS, PolicyKey},
     xml::{XmlError, decode_credential, encode_credential},
 };
 use serde::{Deserialize, Serialize};
@@ -37,6 +38,10 @@ struct Kept {
     reserve: Vec<String>,
     subscriber: Option<String>,
     renewal_due: Option<Trigger>,
+    #[serde(default)]
+    policy_version: Option<u64>,
+    #[serde(default)]
+    policy_keys: Vec<PolicyKey>,
 }
 
 impl Drop for Kept {
@@ -56,6 +61,8 @@ pub(super) fn encode(stored: &Stored) -> Result<Zeroizing<Vec<u8>>, CodecError> 
         reserve: stored.reserve.iter().take(MAX_RESERVE.into()).map(document).collect::<Result<_, _>>()?,
         subscriber: stored.subscriber.map(|handle| HEXLOWER.encode(&handle)),
         renewal_due: stored.renewal_due,
+        policy_version: stored.policy_version,
+        policy_keys: stored.policy_keys.iter().take(MAX_KEYS).copied().collect(),
     };
     // Room for every escape from the start: a growing vector would leave copies of the password behind.
     let documents = kept.current.iter().chain(&kept.next).chain(&kept.reserve);
@@ -83,6 +90,8 @@ pub(super) fn decode(octets: &[u8]) -> Result<Stored, CodecError> {
         reserve: kept.reserve.iter().take(MAX_RESERVE.into()).map(credential).collect::<Result<_, _>>()?,
         subscriber,
         renewal_due: kept.renewal_due,
+        policy_version: kept.policy_version,
+        policy_keys: kept.policy_keys.iter().take(MAX_KEYS).copied().collect(),
     })
 }
 
@@ -103,7 +112,10 @@ mod tests {
     #[test]
     fn all_of_it_comes_back() {
         let one = || stored("q").current.expect("the sample has one");
+        let key = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo".parse().expect("a key");
         let full = Stored {
+            policy_version: Some(7),
+            policy_keys: vec![key; MAX_KEYS],
             spent: true,
             next: Some(one()),
             reserve: vec![one(); MAX_RESERVE.into()],

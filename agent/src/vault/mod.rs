@@ -12,7 +12,10 @@ mod replace;
 pub(crate) mod sample;
 mod seal;
 
-use provisioning::message::{Credential, Trigger};
+use provisioning::{
+    message::{Credential, Trigger},
+    signed::PolicyKey,
+};
 
 pub use self::file::{Vault, VaultError};
 
@@ -29,6 +32,10 @@ pub struct Stored {
     pub reserve: Vec<Credential>,
     /// Keyed hash of the IMSI it was given for; the IMSI itself is never written.
     pub subscriber: Option<[u8; 32]>,
+    /// Version of the signed policy that is obeyed: no older one is.
+    pub policy_version: Option<u64>,
+    /// Keys that may sign the next one.
+    pub policy_keys: Vec<PolicyKey>,
     /// A new one is wanted before the next join, and why.
     pub renewal_due: Option<Trigger>,
 }

@@ -13,7 +13,7 @@ use super::Stored;
 pub(crate) fn stored(password: &str) -> Stored {
     let policy = Policy {
         version: 3,
-        networks: vec![Network { ssid: "operator".to_owned(), priority: 1 }],
+        networks: vec![Network::new("operator", 1)],
         enter_dbm: -67,
         leave_dbm: -75,
         dwell_secs: 5,
@@ -27,6 +27,7 @@ pub(crate) fn stored(password: &str) -> Stored {
         renew_before_move: false,
         one_time_reserve: 0,
         offline_grace_secs: 0,
+        ..Policy::default()
     };
     let credential = Credential {
         username: "abc@operator.example".to_owned(),
@@ -43,6 +44,7 @@ pub(crate) fn stored(password: &str) -> Stored {
         expires_at: Some(1_800_000_000),
         one_time: false,
         policy,
+        signed_policy: None,
     };
     Stored {
         current: Some(credential),

@@ -6,6 +6,7 @@ use crate::{
     document::Document,
     json::{self, JsonError},
     message::{Credential, CredentialRequest, Reason, Refusal},
+    report::{CredentialReport, DeviceMessage},
     xml::{
         self, XmlError,
         soap::{self, Fault, SoapError, Version},
@@ -132,6 +133,24 @@ impl Format {
         }
     }
 
+    /// `Content-Type` of a report.
+    pub const fn report_content_type(self) -> &'static str {
+        match self {
+            Self::Soap12 => {
+                "application/soap+xml; charset=utf-8; action=\"urn:wifi-offload:provisioning:1:report\""
+            }
+            other => other.content_type(),
+        }
+    }
+
+    /// `SOAPAction` of a report, quoted.
+    pub const fn report_soap_action(self) -> Option<&'static str> {
+        match self {
+            Self::Soap11 => Some("\"urn:wifi-offload:provisioning:1:report\""),
+            _ => None,
+        }
+    }
+
     /// By a `Content-Type`, whatever its parameters.
     pub fn of_content_type(value: &str) -> Option<Self> {
         let essence = value.split(';').next()?.trim();
@@ -164,6 +183,47 @@ impl Format {
             Self::Soap12 => soap::decode_request(Version::V12, octets)?,
             Self::Json => json::decode_request(octets)?,
         })
+    }
+
+    /// Writes what the device tells.
+    pub fn encode_report(self, report: &CredentialReport) -> Result<Document, FormatError> {
+        Ok(match self {
+            Self::Xml => xml::encode_report(report)?,
+            Self::Soap11 => soap::encode_report(Version::V11, report)?,
+            Self::Soap12 => soap::encode_report(Version::V12, report)?,
+            Self::Json => json::encode_report(report)?,
+        })
+    }
+
+    /// Reads whatever a device sends.
+    pub fn decode_message(self, octets: &[u8]) -> Result<DeviceMessage, FormatError> {
+        Ok(match self {
+            Self::Xml => xml::decode_message(octets)?,
+            Self::Soap11 => soap::decode_message(Version::V11, octets)?,
+            Self::Soap12 => soap::decode_message(Version::V12, octets)?,
+            Self::Json => json::decode_message(octets)?,
+        })
+    }
+
+    /// Writes that a report was taken in.
+    pub fn encode_accepted(self) -> Result<Document, FormatError> {
+        Ok(match self {
+            Self::Xml => xml::encode_accepted()?,
+            Self::Soap11 => soap::encode_accepted(Version::V11)?,
+            Self::Soap12 => soap::encode_accepted(Version::V12)?,
+            Self::Json => json::encode_accepted()?,
+        })
+    }
+
+    /// Reads that a report was taken in.
+    pub fn decode_accepted(self, octets: &[u8]) -> Result<(), FormatError> {
+        match self {
+            Self::Xml => xml::decode_accepted(octets)?,
+            Self::Soap11 => soap::decode_accepted(Version::V11, octets)?,
+            Self::Soap12 => soap::decode_accepted(Version::V12, octets)?,
+            Self::Json => json::decode_accepted(octets)?,
+        }
+        Ok(())
     }
 
     /// Writes what the portal gives.
@@ -267,6 +327,9 @@ mod tests {
         }
         assert_eq!(Format::of_content_type("text/html"), None);
         assert!(Format::Soap12.request_content_type().contains(&format!("action=\"{}\"", soap::ACTION)));
+        let (action, report) = (soap::REPORT_ACTION, Format::Soap12.report_content_type());
+        assert!(report.contains(&format!("action=\"{action}\"")));
+        assert_eq!(Format::Soap11.report_soap_action(), Some(format!("\"{action}\"")).as_deref());
         assert_eq!(Format::Soap11.soap_action(), Some(format!("\"{}\"", soap::ACTION)).as_deref());
     }
 }

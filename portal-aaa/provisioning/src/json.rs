@@ -14,7 +14,9 @@ use std::io;
 
 use crate::{
     document::{Document, Secretive},
-    message::{Credential, CredentialRequest, Refusal},
+    message::{Credential, CredentialRequest, MAX_RESERVE, Refusal},
+    report::{CredentialReport, DeviceMessage},
+    signed::Claims,
     xml::{self, MAX_BODY, MAX_DEPTH, MAX_ELEMENTS, XmlError},
 };
 use serde::{Serialize, de::DeserializeOwned};
@@ -25,6 +27,8 @@ pub const CONTENT_TYPE: &str = "application/json";
 const REQUEST: &str = "credential-request";
 const CREDENTIAL: &str = "credential";
 const REFUSAL: &str = "refusal";
+const REPORT: &str = "credential-report";
+const ACCEPTED: &str = "report-accepted";
 
 /// Why a message was not read or written. Names fields of the schema, never what stood in them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -140,6 +144,39 @@ pub fn decode_request(octets: &[u8]) -> Result<CredentialRequest, JsonError> {
     Ok(request)
 }
 
+/// Writes what the device tells.
+pub fn encode_report(report: &CredentialReport) -> Result<Document, JsonError> {
+    xml::encode_report(report)?;
+    document(REPORT, &wire::ReportOut::new(report))
+}
+
+/// Reads what a device tells.
+pub fn decode_report(octets: &[u8]) -> Result<CredentialReport, JsonError> {
+    let report: wire::ReportIn = parse(octets, REPORT, fields::Unknown::Refused)?;
+    let report = report.report()?;
+    xml::encode_report(&report)?;
+    Ok(report)
+}
+
+/// Reads whatever a device sends. What is neither is refused as a request.
+pub fn decode_message(octets: &[u8]) -> Result<DeviceMessage, JsonError> {
+    if read::parse(octets)?.only_member(REPORT, false).is_some() {
+        decode_report(octets).map(DeviceMessage::Report)
+    } else {
+        decode_request(octets).map(DeviceMessage::Request)
+    }
+}
+
+/// Writes that a report was taken in.
+pub fn encode_accepted() -> Result<Document, JsonError> {
+    document(ACCEPTED, &wire::Nothing {})
+}
+
+/// Reads that a report was taken in.
+pub fn decode_accepted(octets: &[u8]) -> Result<(), JsonError> {
+    parse::<wire::Nothing>(octets, ACCEPTED, fields::Unknown::PassedOver).map(drop)
+}
+
 /// Writes what the portal gives.
 pub fn encode_credential(credential: &Credential) -> Result<Document, JsonError> {
     xml::encode_credential(credential)?;
@@ -152,6 +189,15 @@ pub fn decode_credential(octets: &[u8]) -> Result<Credential, JsonError> {
     let credential = Credential::from(credential);
     xml::encode_credential(&credential)?;
     Ok(credential)
+}
+
+/// Reads what was signed (see [`crate::signed`]), as leniently as a reply.
+pub(crate) fn decode_claims(octets: &[u8]) -> Result<Claims, JsonError> {
+    let mut claims: Claims =
+        fields::take(&read::parse(octets)?, "signed-policy", fields::Unknown::PassedOver)?;
+    claims.policy.one_time_reserve = claims.policy.one_time_reserve.min(MAX_RESERVE);
+    xml::check_policy(&claims.policy)?;
+    Ok(claims)
 }
 
 /// Writes a refusal. A part of a second counts as a whole one: coming early would be refused again.

@@ -6,7 +6,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     identity::{Imei, Imsi, Mac},
+    passpoint::Passpoint,
     secret::Password,
+    signed::SignedPolicy,
 };
 
 /// What a device asks (patent FIG. 2, step 54).
@@ -22,6 +24,9 @@ pub struct CredentialRequest {
     pub trigger: Trigger,
     /// `name/version` of the agent, at most 64 octets.
     pub agent: String,
+    /// Version of the signed policy that the device obeys. Told only to a portal that has signed one: an older portal
+    /// would refuse the request for it.
+    pub policy_version: Option<u64>,
 }
 
 /// Renewal triggers B1–B7 of the feature specification.
@@ -65,6 +70,8 @@ pub struct Credential {
     pub one_time: bool,
     /// When and where to offload.
     pub policy: Policy,
+    /// The same policy, signed; what a device obeys that knows the key. Portals before 0.2.0 sign none.
+    pub signed_policy: Option<SignedPolicy>,
 }
 
 /// EAP methods and the server's trust (server trust comes with the credential).
@@ -156,6 +163,65 @@ pub struct Policy {
     /// reach the cellular network").
     #[serde(default, skip_serializing_if = "is_default")]
     pub offline_grace_secs: u32,
+    /// Which access points may be joined.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub ap_filter: ApFilter,
+    /// Networks known by what they advertise (IEEE 802.11u), not by name; at most [`crate::passpoint::MAX_PASSPOINTS`].
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub passpoints: Vec<Passpoint>,
+    /// What makes the device move to Wi-Fi (patent: "when to offload").
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub offload: Offload,
+    /// Whether `enter_dbm` and `leave_dbm` count.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub threshold: Threshold,
+    /// Which of the credentials that it holds the device uses.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub use_credential: UseCredential,
+    /// Ask for a new one each time the device has attached to cellular (trigger B2), though it holds one that is good.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub renew_on_attach: bool,
+    /// Whether the device may talk to the portal by SMS.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub sms: SmsUse,
+}
+
+impl Policy {
+    /// The listed networks that the filter lets through.
+    pub fn joinable(&self) -> impl Iterator<Item = &Network> {
+        let owned = self.ap_filter == ApFilter::OperatorOwned;
+        self.networks.iter().filter(move |network| !owned || network.operator_owned)
+    }
+}
+
+/// Careful values and no network: join at −65 dBm after five seconds, leave under −75 dBm, cellular down after the move.
+impl Default for Policy {
+    fn default() -> Self {
+        Self {
+            version: 0,
+            networks: Vec::new(),
+            enter_dbm: -65,
+            leave_dbm: -75,
+            dwell_secs: 5,
+            penalty_secs: 30,
+            probe_url: String::new(),
+            cellular_after_move: AfterMove::Down,
+            drain_secs: 30,
+            renew_after_return: false,
+            renew_every_secs: 0,
+            sequence: Sequence::default(),
+            renew_before_move: false,
+            one_time_reserve: 0,
+            offline_grace_secs: 0,
+            ap_filter: ApFilter::default(),
+            passpoints: Vec::new(),
+            offload: Offload::default(),
+            threshold: Threshold::default(),
+            use_credential: UseCredential::default(),
+            renew_on_attach: false,
+            sms: SmsUse::default(),
+        }
+    }
 }
 
 /// What came after version 0.1.0 is left out where it says what a peer without it does anyway.
@@ -185,6 +251,80 @@ pub struct Network {
     pub ssid: String,
     /// Higher is preferred.
     pub priority: i32,
+    /// Access points of this name are the operator's own; the AAA's certificate proves it at the login.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub operator_owned: bool,
+}
+
+impl Network {
+    /// A network of whomever.
+    pub fn new(ssid: impl Into<String>, priority: i32) -> Self {
+        Self { ssid: ssid.into(), priority, operator_owned: false }
+    }
+}
+
+/// Which access points may be joined. A name on the air proves nothing; where the login goes wrong because the AAA's
+/// certificate is another's, the network is left and punished whatever stands here.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ApFilter {
+    /// Those of [`Policy::networks`], and those that advertise one of [`Policy::passpoints`] as home.
+    #[default]
+    PolicySsid,
+    /// Of those only the operator's own: a network marked [`Network::operator_owned`], or one whose ANQP domain name
+    /// list holds a [`Passpoint::domains`].
+    OperatorOwned,
+    /// Besides those of [`Policy::networks`] every one that advertises one of [`Policy::passpoints`], roaming partners
+    /// included.
+    Any,
+}
+
+/// What makes the device move to Wi-Fi.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Offload {
+    /// A network of the policy that is good enough.
+    #[default]
+    Automatic,
+    /// Somebody who asks for it at the device.
+    OnRequest,
+    /// Nothing: the credential is held, the device stays on cellular.
+    Never,
+}
+
+/// Whether the signal counts.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Threshold {
+    /// [`Policy::enter_dbm`] and [`Policy::leave_dbm`] do.
+    #[default]
+    Dbm,
+    /// Any signal that carries a login and the probe will do.
+    Off,
+}
+
+/// Which of several credentials is used.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum UseCredential {
+    /// The newest; the one before it is kept until that has worked.
+    #[default]
+    Newest,
+    /// The one in use, until it ends or the AAA refuses it; a newer one waits.
+    Oldest,
+}
+
+/// Whether the device talks to the portal by SMS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SmsUse {
+    /// No.
+    #[default]
+    Never,
+    /// Where data over cellular cannot be had.
+    Fallback,
+    /// Always, though data could be had.
+    Always,
 }
 
 /// Cellular after the move to Wi-Fi.

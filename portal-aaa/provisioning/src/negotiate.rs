@@ -3,7 +3,7 @@
 
 use crate::{
     format::Format,
-    xml::soap::{ACTION, SoapError},
+    xml::soap::{ACTION, REPORT_ACTION, SoapError},
 };
 
 /// Why headers lead to no format.
@@ -86,7 +86,11 @@ pub fn check_action(
         Format::Soap12 => content_type.and_then(|value| parameter(value, "action")).unwrap_or_default(),
     };
     let action = action.trim().trim_matches('"');
-    if action.is_empty() || action == ACTION { Ok(()) } else { Err(SoapError::Action) }
+    if action.is_empty() || action == ACTION || action == REPORT_ACTION {
+        Ok(())
+    } else {
+        Err(SoapError::Action)
+    }
 }
 
 /// Value of a parameter, without quotes. No value of ours has a quote or semicolon inside.

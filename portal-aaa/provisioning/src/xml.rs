@@ -12,16 +12,20 @@ mod names;
 mod read;
 mod refusal;
 mod reply;
+mod report;
 mod request;
 pub mod soap;
 pub(crate) mod text;
 mod write;
 
 pub use refusal::{decode_refusal, encode_refusal};
+pub(crate) use reply::check_policy;
 pub use reply::{decode_credential, encode_credential};
+pub use report::{decode_accepted, decode_report, encode_accepted, encode_report};
 pub use request::{decode_request, encode_request};
 
 pub use crate::document::Document;
+use crate::report::DeviceMessage;
 
 /// Namespace of every element. A change that an older reader would misunderstand gets another number.
 pub const NAMESPACE: &str = "urn:wifi-offload:provisioning:1";
@@ -31,7 +35,7 @@ pub const CONTENT_TYPE: &str = "application/xml";
 pub const MAX_BODY: usize = 64 * 1024;
 /// Deepest nesting of elements; the schema needs four.
 pub const MAX_DEPTH: usize = 8;
-/// Most elements in a message; a reply with the most networks has about 220.
+/// Most elements in a message; a reply with the most of everything has about 420.
 pub const MAX_ELEMENTS: usize = 512;
 /// Most attributes and namespace declarations of one element; envelopes of other tools have a dozen.
 pub const MAX_ATTRIBUTES: usize = 32;
@@ -92,6 +96,20 @@ pub enum XmlError {
         /// Of which element.
         element: &'static str,
     },
+}
+
+/// Reads whatever a device sends.
+pub fn decode_message(octets: &[u8]) -> Result<DeviceMessage, XmlError> {
+    read_message(read::parse_any(octets, read::Instructions::PassedOver)?)
+}
+
+/// The same, of an element that stands in something else. What is neither is refused as a request.
+fn read_message(root: read::Node) -> Result<DeviceMessage, XmlError> {
+    if root.is(read::Space::Ours, report::ROOT) {
+        report::read_report(root).map(DeviceMessage::Report)
+    } else {
+        request::read_request(root).map(DeviceMessage::Request)
+    }
 }
 
 impl XmlError {

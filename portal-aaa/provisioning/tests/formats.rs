@@ -5,18 +5,21 @@ mod common;
 
 use std::{fs, path::Path, time::Duration};
 
-use common::{credential, refusal, request};
+use common::{credential, refusal, report, request};
 use proptest::{prelude::*, sample::select};
 use provisioning::{
     document::Document,
     format::{Format, FormatError},
     message::{
-        AfterMove, Credential, CredentialRequest, EapSettings, Flaw, InnerMethod, MacMode, Network,
-        OuterMethod, Policy, Reason, Refusal, Sequence, Trigger,
+        AfterMove, ApFilter, Credential, CredentialRequest, EapSettings, Flaw, InnerMethod, MacMode, Network,
+        Offload, OuterMethod, Policy, Reason, Refusal, Sequence, SmsUse, Threshold, Trigger, UseCredential,
     },
+    passpoint::{MAX_CONSORTIUMS, MAX_DOMAINS, MAX_PASSPOINTS, Passpoint},
+    report::DeviceMessage,
     secret::Password,
+    signed::{Claims, MAX_KEYS, PolicySigner, SignedPolicy},
     xml::{
-        MAX_BODY,
+        MAX_BODY, MAX_NETWORKS,
         soap::{Fault, SoapError},
     },
 };
@@ -44,6 +47,17 @@ proptest! {
     fn credentials_round_trip(format in format(), credential in credential()) {
         let written = text(format.encode_credential(&credential));
         prop_assert_eq!(format.decode_credential(written.as_bytes()), Ok(credential));
+    }
+
+    #[test]
+    fn reports_round_trip_and_are_told_from_requests(format in format(), report in report(), request in request()) {
+        let written = text(format.encode_report(&report));
+        prop_assert_eq!(format.decode_message(written.as_bytes()), Ok(DeviceMessage::Report(report)));
+        prop_assert!(format.decode_request(written.as_bytes()).is_err());
+        let cut = &written.as_bytes()[..written.len() - 3];
+        prop_assert!(format.decode_message(cut).is_err());
+        let written = text(format.encode_request(&request));
+        prop_assert_eq!(format.decode_message(written.as_bytes()), Ok(DeviceMessage::Request(request)));
     }
 
     #[test]
@@ -144,6 +158,7 @@ fn the_request() -> CredentialRequest {
         mac: "02:00:00:00:00:07".parse().expect("an address"),
         trigger: Trigger::Attach,
         agent: "wifi-offload/0.1.0".to_owned(),
+        policy_version: None,
     }
 }
 
@@ -164,7 +179,7 @@ fn the_credential() -> Credential {
         one_time: false,
         policy: Policy {
             version: 1,
-            networks: vec![Network { ssid: "Operator".to_owned(), priority: 1 }],
+            networks: vec![Network::new("Operator", 1)],
             enter_dbm: -67,
             leave_dbm: -77,
             dwell_secs: 3,
@@ -178,12 +193,49 @@ fn the_credential() -> Credential {
             renew_before_move: false,
             one_time_reserve: 0,
             offline_grace_secs: 0,
+            ..Policy::default()
         },
+        signed_policy: None,
     }
 }
 
 fn the_flaw() -> Refusal {
     Refusal { flaw: Flaw::new("imei-check-digit", Some("imei")), ..Refusal::new(Reason::BadRequest, None) }
+}
+
+/// All that came after version 0.1.0.
+fn the_full_credential() -> Credential {
+    let passpoint = Passpoint {
+        priority: 5,
+        roaming_consortiums: vec!["506f9a".parse().expect("an OI"), "004096aabb".parse().expect("an OI")],
+        domains: vec!["operator.example".to_owned()],
+        realm: Some("operator.example".to_owned()),
+    };
+    let policy = Policy {
+        version: 7,
+        networks: vec![Network { operator_owned: true, ..Network::new("Operator", 10) }],
+        cellular_after_move: AfterMove::Backup,
+        sequence: Sequence::BreakBeforeMake,
+        renew_before_move: true,
+        one_time_reserve: 2,
+        offline_grace_secs: 60,
+        ap_filter: ApFilter::OperatorOwned,
+        passpoints: vec![
+            passpoint,
+            Passpoint { realm: Some("partner.example".to_owned()), ..Passpoint::default() },
+        ],
+        offload: Offload::OnRequest,
+        threshold: Threshold::Off,
+        use_credential: UseCredential::Oldest,
+        renew_on_attach: true,
+        sms: SmsUse::Fallback,
+        ..the_credential().policy
+    };
+    let signer = PolicySigner::from_seed(&[7; 32]).expect("a key");
+    let claims = Claims { policy: policy.clone(), keys: vec![signer.public()] };
+    let signed = SignedPolicy::sign(&claims, &signer).expect("signs");
+    assert_eq!(signed.open(&[signer.public()]), Ok(claims));
+    Credential { policy, signed_policy: Some(signed), ..the_credential() }
 }
 
 fn the_refusal() -> Refusal {
@@ -208,9 +260,53 @@ fn messages_are_written_and_read_as_the_vectors_say() {
         let flawed = vector(format, "flaw");
         assert_eq!(text(format.encode_refusal(&the_flaw())), flawed);
         assert_eq!(format.decode_refusal(flawed.as_bytes()), Ok(the_flaw()));
+        let (full, later) = (vector(format, "credential-full"), vector(format, "request-later"));
+        assert_eq!(text(format.encode_credential(&the_full_credential())), full);
+        assert_eq!(format.decode_credential(full.as_bytes()), Ok(the_full_credential()));
+        let request_later = CredentialRequest { policy_version: Some(7), ..the_request() };
+        assert_eq!(text(format.encode_request(&request_later)), later);
+        assert_eq!(format.decode_request(later.as_bytes()), Ok(request_later));
         assert_eq!(format.decode_request(request.as_bytes()), Ok(the_request()));
         assert_eq!(format.decode_credential(credential.as_bytes()), Ok(the_credential()));
         assert_eq!(format.decode_refusal(refusal.as_bytes()), Ok(the_refusal()));
+    }
+}
+
+#[test]
+fn a_report_is_answered_in_every_format() {
+    for format in Format::ALL {
+        let written = text(format.encode_accepted());
+        assert_eq!(format.decode_accepted(written.as_bytes()), Ok(()));
+        assert!(format.decode_credential(written.as_bytes()).is_err());
+        let refusal = text(format.encode_refusal(&the_refusal()));
+        assert!(format.decode_accepted(refusal.as_bytes()).is_err());
+    }
+}
+
+#[test]
+fn the_largest_policy_fits_into_every_format() {
+    let name = "n".repeat(253);
+    let passpoint = Passpoint {
+        priority: i32::MIN,
+        roaming_consortiums: vec!["004096aabb".parse().expect("an OI"); MAX_CONSORTIUMS],
+        domains: vec![name.clone(); MAX_DOMAINS],
+        realm: Some(name),
+    };
+    let network = Network { operator_owned: true, ..Network::new("s".repeat(32), i32::MIN) };
+    let policy = Policy {
+        networks: vec![network; MAX_NETWORKS],
+        passpoints: vec![passpoint; MAX_PASSPOINTS],
+        probe_url: "u".repeat(2048),
+        ..the_full_credential().policy
+    };
+    let signer = PolicySigner::from_seed(&[7; 32]).expect("a key");
+    let claims = Claims { policy: policy.clone(), keys: vec![signer.public(); MAX_KEYS] };
+    let signed = SignedPolicy::sign(&claims, &signer).expect("fits");
+    assert_eq!(signed.open(&[]), Ok(claims));
+    let credential = Credential { policy, signed_policy: Some(signed), ..the_credential() };
+    for format in Format::ALL {
+        let written = text(format.encode_credential(&credential));
+        assert_eq!(format.decode_credential(written.as_bytes()).as_ref(), Ok(&credential), "{format:?}");
     }
 }
 

@@ -9,7 +9,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-use common::{credential, refusal, request};
+use common::{credential, refusal, report, request};
 use proptest::{
     prelude::*,
     sample::{Index, select},
@@ -17,8 +17,8 @@ use proptest::{
     test_runner::TestRunner,
 };
 use provisioning::xml::{
-    NAMESPACE, decode_credential, decode_refusal, decode_request, encode_credential, encode_refusal,
-    encode_request,
+    NAMESPACE, decode_credential, decode_refusal, decode_request, encode_accepted, encode_credential,
+    encode_refusal, encode_report, encode_request,
 };
 use provisioning::{
     document::Document,
@@ -71,6 +71,10 @@ fn what_is_written_is_valid() {
     for value in some(credential(), 100) {
         documents.push(encode_credential(&value).expect("writable").as_str().to_owned());
     }
+    for value in some(report(), 50) {
+        documents.push(encode_report(&value).expect("writable").as_str().to_owned());
+    }
+    documents.push(encode_accepted().expect("writable").as_str().to_owned());
     for value in some(refusal(), 30) {
         documents.push(encode_refusal(&value).expect("writable").as_str().to_owned());
     }
@@ -117,7 +121,7 @@ fn described(path: &str) -> bool {
 #[test]
 fn the_service_description_is_well_formed_and_names_the_schemas_elements() {
     let schema = include_str!("../schema/wifi-offload-1.xsd");
-    for element in ["credential-request", "credential", "refusal"] {
+    for element in ["credential-request", "credential", "refusal", "credential-report", "report-accepted"] {
         assert!(described(&format!("//*[local-name()='part'][@element='w:{element}']")), "{element}");
         assert!(schema.contains(&format!("\n  <xs:element name=\"{element}\">")), "{element}");
     }

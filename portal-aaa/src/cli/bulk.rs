@@ -177,5 +177,5 @@ fn request(line: &str, columns: Columns, lifetime: Option<Lifetime>) -> Result<I
     let imei = value(columns.imei).map(str::parse::<Imei>).transpose()?;
     ensure!(imsi.is_some() || imei.is_some(), "a credential needs an IMSI or an IMEI");
     let mac = value(Some(columns.mac)).context("a credential needs a MAC address")?.parse::<Mac>()?;
-    Ok(IssueRequest { imsi, imei, subscriber: None, mac, lifetime, source: None })
+    Ok(IssueRequest { imsi, imei, subscriber: None, mac, lifetime, source: None, runs_policy: None })
 }

@@ -76,12 +76,14 @@ pub(super) fn run(options: &Options, out: &mut dyn Write) -> Result<()> {
     let now = Clock::start().now().unix;
     tls::create(&dir.join("tls"), now, &seed.realm, &seed.portal_name, &seed.aaa_name)
         .context("certificates cannot be made")?;
-    credential::create(&settings.keys(), &mut credential::system_random).context("keys cannot be made")?;
+    let keys = credential::create(&settings.keys(), &mut credential::system_random);
+    let keys = keys.context("keys cannot be made")?;
     SqliteStore::create(&settings.database())
         .with_context(|| format!("the database {} cannot be made", settings.database().display()))?;
     // The configuration last: where it is, the rest is whole.
     write_config(&dir.join(FILE), &text)?;
-    report(options, &seed, &dir, out)
+    let policy_key = keys.policy_keys().first().map(ToString::to_string).unwrap_or_default();
+    report(options, &seed, &dir, &policy_key, out)
 }
 
 fn domain(text: &str) -> Result<String, &'static str> {
@@ -121,7 +123,7 @@ fn write_config(path: &Path, text: &str) -> Result<()> {
     Ok(())
 }
 
-fn report(options: &Options, seed: &Seed, dir: &Path, out: &mut dyn Write) -> Result<()> {
+fn report(options: &Options, seed: &Seed, dir: &Path, policy_key: &str, out: &mut dyn Write) -> Result<()> {
     let config = dir.join(FILE);
     let (dir, config) = (dir.display(), config.display());
     let host = if seed.listen.is_unspecified() {
@@ -144,6 +146,7 @@ Devices get these with their credential:
   trusted CA              {dir}/tls/ca.pem
 Devices reach the portal at
   https://{portal_name}:{portal_port}/v1/credential   (trusting {dir}/tls/ca.pem)
+  policy key              {policy_key}   (optional in their agent.toml)
 
 Next:
   set the SSID and the probe URL in [policy] of {config}

@@ -2,7 +2,9 @@
 //! silent closed, old accounting forgotten.
 
 use std::{
-    io,
+    fs, io,
+    os::unix::fs::MetadataExt as _,
+    path::{Path, PathBuf},
     sync::{Arc, mpsc},
     thread::{self, JoinHandle},
     time::Duration,
@@ -34,6 +36,8 @@ pub(super) struct Charge {
     pub(super) clock: Clock,
     /// After how much silence a session is over.
     pub(super) silence: Silence,
+    /// The key file; read again when it has changed.
+    pub(super) keys: PathBuf,
     /// How long accounting is kept; none for ever.
     pub(super) keep_secs: Option<u64>,
 }
@@ -58,14 +62,17 @@ impl Keeper {
         let (stop, stopped) = mpsc::channel::<()>();
         let thread = thread::Builder::new().name("keeper".to_owned()).spawn(move || {
             let began = charge.clock.now().monotonic;
-            let mut failing = false;
+            let (mut failing, mut unsettled) = (false, false);
+            let mut keys_seen = seen(&charge.keys);
             for round in 1u32.. {
                 if stopped.recv_timeout(POLL) != Err(mpsc::RecvTimeoutError::Timeout) {
                     return;
                 }
                 let now = charge.clock.now();
                 charge.authority.refresh(now.unix);
+                note(charge.authority.settle(now.unix), &mut unsettled);
                 if round.is_multiple_of(ROUND) {
+                    charge.reload_keys(&mut keys_seen);
                     charge.live.sweep(now.unix);
                     // Nobody could be heard while the program was down.
                     let up = now.monotonic.saturating_sub(began).as_secs();
@@ -77,7 +84,25 @@ impl Keeper {
     }
 }
 
+/// What tells that a file is another.
+fn seen(path: &Path) -> Option<(u64, u64, i64, i64)> {
+    fs::metadata(path).ok().map(|meta| (meta.ino(), meta.size(), meta.mtime(), meta.mtime_nsec()))
+}
+
 impl Charge {
+    fn reload_keys(&self, last: &mut Option<(u64, u64, i64, i64)>) {
+        let now = seen(&self.keys);
+        if now == *last {
+            return;
+        }
+        *last = now;
+        match self.authority.reload_keys(&self.keys) {
+            Ok(true) => tracing::info!(event = "keys-reloaded"),
+            Ok(false) => {}
+            Err(error) => tracing::error!(event = "keys-refused", %error, "the old keys hold"),
+        }
+    }
+
     fn tidy(&self, now: u64, up_secs: u64) -> Result<(), StoreError> {
         let Silence { reporting_secs, other_secs } = self.silence;
         if up_secs > reporting_secs.min(other_secs) {
@@ -89,6 +114,8 @@ impl Charge {
                 tracing::info!(event = "sessions-silent", closed, "ended with what was last known of them");
             }
         }
+        // A day later, lest the clock was wrong.
+        self.store.prune_revocations(now.saturating_sub(DAY_SECS), AT_ONCE)?;
         if let Some(keep) = self.keep_secs {
             let gone = self.store.prune_accounting(now.saturating_sub(keep), AT_ONCE)?;
             if gone > 0 {

@@ -12,7 +12,9 @@ mod csv;
 mod init;
 mod installation;
 mod keeper;
+mod keys;
 mod log;
+mod policy;
 mod serve;
 mod subscriber;
 mod text;
@@ -54,6 +56,12 @@ enum Command {
     /// Credentials of devices.
     #[command(subcommand)]
     Credential(credential::Command),
+    /// Keys of this installation.
+    #[command(subcommand)]
+    Keys(keys::Command),
+    /// What devices are told about the WLAN: for all of them, for a group, for one.
+    #[command(subcommand)]
+    Policy(policy::Command),
     /// Subscribers who may, or may not, have credentials.
     #[command(subcommand)]
     Subscriber(subscriber::Command),
@@ -98,6 +106,10 @@ fn run(command: &Command, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         Command::Gateway(command) => client::run(ClientKind::Gateway, command, out)?,
         Command::Credential(credential::Command::Issue(options)) => credential::issue(options, out)?,
         Command::Credential(credential::Command::Revoke(options)) => credential::revoke(options, out)?,
+        Command::Credential(credential::Command::List(options)) => credential::list(options, out)?,
+        Command::Credential(credential::Command::Show(options)) => credential::show(options, out)?,
+        Command::Keys(command) => keys::run(command, out)?,
+        Command::Policy(command) => policy::run(command, out)?,
         Command::Subscriber(command) => subscriber::run(command, out)?,
         Command::User(command) => user::run(command, out)?,
         Command::Accounting(command) => accounting::run(command, out)?,

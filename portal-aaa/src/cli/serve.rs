@@ -73,6 +73,7 @@ pub(super) fn run(options: &Options) -> Result<()> {
         store: store.clone(),
         clock,
         silence: keeper::silence(settings),
+        keys: settings.keys(),
         keep_secs: keeper::keep_secs(settings.accounting.keep_days),
     });
     let keeper = keeper.context("a thread cannot be started")?;

@@ -72,7 +72,7 @@ pub(super) struct Add {
     /// allow, deny or suspended [default: as it is; allow for a new one].
     #[arg(long, value_parser = state)]
     state: Option<SubscriberState>,
-    /// Free text of yours.
+    /// Name of a group, of your choice; `portal-aaa policy` can treat it differently.
     #[arg(long, value_parser = group)]
     group: Option<String>,
     /// Print one JSON object.
@@ -391,7 +391,7 @@ fn state(word: &str) -> Result<SubscriberState, String> {
     SubscriberState::of_word(word).ok_or_else(|| "a state is allow, deny or suspended".to_owned())
 }
 
-fn group(text: &str) -> Result<String, String> {
+pub(super) fn group(text: &str) -> Result<String, String> {
     if text.len() <= MAX_GROUP && !text.chars().any(char::is_control) {
         Ok(text.to_owned())
     } else {

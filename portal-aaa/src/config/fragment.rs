@@ -10,7 +10,10 @@ use super::{
     roaming::{ProxyFragment, RadsecFragment},
     session,
 };
-use crate::{credential::Lifetime, gateway::Prefix};
+use crate::{
+    credential::{Lifetime, MacBinding},
+    gateway::Prefix,
+};
 
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -116,16 +119,9 @@ pub(super) enum Mode {
 #[serde(default, deny_unknown_fields)]
 pub(super) struct Credential {
     pub lifetime: Lifetime,
-    pub mac: Mac,
+    pub mac: MacBinding,
     pub outer: OuterMethod,
     pub inner: InnerMethod,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub(super) enum Mac {
-    Permanent,
-    Unbound,
 }
 
 pub(super) fn parse(text: &str) -> Result<Fragment, Problem> {
@@ -199,7 +195,7 @@ impl Default for Credential {
     fn default() -> Self {
         Self {
             lifetime: Lifetime::Device,
-            mac: Mac::Permanent,
+            mac: MacBinding::Permanent,
             outer: OuterMethod::Peap,
             inner: InnerMethod::Mschapv2,
         }

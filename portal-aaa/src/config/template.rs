@@ -183,6 +183,8 @@ msisdn_header = ""
 # A number: seconds from issue; above 16777215 (194 days) rounded up to full hours. Sessions end with the credential.
 lifetime = "device"
 # "permanent": good only for the WLAN card that asked, by its own MAC address, so it cannot be shared (default).
+# "issued": the same, by a random address that the portal makes for each credential and the device then uses on the air:
+# nobody in range learns the card's own.
 # "unbound": good for any card; needed where devices use random addresses.
 mac = "permanent"
 # What devices are told to log on with, the EAP method and the one inside its tunnel: "peap" with "mschapv2" (default)
@@ -234,10 +236,13 @@ keep_days = 0
 
 # What devices are told about the WLAN. All keys of this table are needed. Devices take it over with their next
 # credential.
+# `portal-aaa policy` overrides any of it, and of [credential], for all devices, for a group or for one device.
 [policy]
-# Count it up with each change, so that you can see which device has which.
+# Count it up with each change, and never down: devices do not go back to an older policy. Changes by `portal-aaa policy`
+# are counted on top of it.
 version = 1
-# Names of the networks to use (1 to 32 octets) and how much each is preferred (higher is better).
+# Names of the networks to use (1 to 32 octets) and how much each is preferred (higher is better). With
+# `operator-owned = true` their access points count as yours for `ap-filter`.
 networks = [{{ ssid = "operator-wifi", priority = 10 }}]
 # Signal, dBm: join at or above the one, leave under the other. Closer together means more moves.
 enter-dbm = -65
@@ -268,6 +273,25 @@ one-time-reserve = 0
 # A credential whose renewal is due may still be used, until it expires, once the device could not reach the portal for
 # so many seconds; 0 for never.
 offline-grace-secs = 0
+# Which access points: "policy-ssid" (the networks above, and those of `passpoints` that are home), "operator-owned" (of
+# these only yours: networks marked so, and Passpoint ones that tell a domain of yours) or "any" (also roaming partners'
+# that advertise one of `passpoints`).
+ap-filter = "policy-ssid"
+# Networks known by what they advertise (IEEE 802.11u, Passpoint), up to 8, such as
+# passpoints = [{{ priority = 5, roaming-consortiums = ["506f9a"], domains = ["wifi.{realm}"] }}]
+passpoints = []
+# When a device moves to Wi-Fi: "automatic" (a network is good enough), "on-request" (somebody at the device asks) or
+# "never".
+offload = "automatic"
+# "dbm": enter-dbm and leave-dbm count. "off": any signal over which login and probe succeed.
+threshold = "dbm"
+# Which credential a device uses when it holds several: "newest" (the old one is kept until the new one has worked) or
+# "oldest" (until its end).
+use-credential = "newest"
+# Whether a device fetches a new credential each time it has attached to cellular, though it holds a good one.
+renew-on-attach = false
+# Whether a device may talk to the portal by SMS: "never", "fallback" (where there is no data) or "always".
+sms = "never"
 "#
     )
 }

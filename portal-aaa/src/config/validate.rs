@@ -5,8 +5,6 @@ use std::{
     time::Duration,
 };
 
-use provisioning::message::{InnerMethod, MAX_RESERVE, OuterMethod, Policy};
-
 use super::{
     CredentialSettings, EarlyIdentity, PortalSettings, RadiusSettings, Resumption, Settings, TlsSettings,
     diagnostic::Misfit,
@@ -14,8 +12,9 @@ use super::{
     roaming, session,
 };
 use crate::{
-    credential::{MacBinding, token},
+    credential::token,
     gateway::{HeaderProof, ProofMode, ProofSettings},
+    policy::{self, Unfit},
     portal,
     store::Entitlement,
 };
@@ -32,12 +31,6 @@ const MAX_RATE: u32 = 1_000_000;
 const MAX_RESUMPTION_SECS: u32 = 604_800;
 /// Half a kilobyte each.
 const MAX_RESUMPTION_SESSIONS: u32 = 1_048_576;
-/// What one message to a device can hold.
-const MAX_NETWORKS: usize = provisioning::xml::MAX_NETWORKS;
-/// IEEE 802.11 §9.4.2.2.
-const MAX_SSID: usize = 32;
-/// Signals that a receiver can report, dBm.
-const SIGNAL_DBM: std::ops::RangeInclusive<i32> = -100..=-20;
 
 pub(super) fn settings(fragment: Fragment, base: &Path) -> Result<Settings, Vec<Misfit>> {
     let mut misfits = Vec::new();
@@ -107,12 +100,14 @@ pub(super) fn settings(fragment: Fragment, base: &Path) -> Result<Settings, Vec<
         unfit("proof.max_silence_secs", format!("must be 1 to {MAX_SILENCE_SECS} seconds"));
     }
     let credential = &fragment.credential;
-    if let Err(message) = methods(credential.outer, credential.inner) {
+    if let Err(message) = policy::methods(credential.outer, credential.inner) {
         unfit("credential.inner", message.to_owned());
     }
     let session = session::session(&fragment.session, &mut unfit);
     let access = session::access(fragment.access, &mut unfit);
-    policy(&fragment.policy, &mut unfit);
+    for Unfit { field, reason } in policy::unfit(&fragment.policy) {
+        unfit(&format!("policy.{field}"), reason);
+    }
     // Components: `.` is for the file, not for messages.
     let data_dir: PathBuf = base.join(&fragment.data_dir).components().collect();
     let radsec = fragment.radsec.map(|radsec| roaming::radsec(radsec, &data_dir));
@@ -181,10 +176,7 @@ pub(super) fn settings(fragment: Fragment, base: &Path) -> Result<Settings, Vec<
         },
         credential: CredentialSettings {
             lifetime: credential.lifetime,
-            mac: match credential.mac {
-                fragment::Mac::Permanent => MacBinding::Permanent,
-                fragment::Mac::Unbound => MacBinding::Unbound,
-            },
+            mac: credential.mac,
             outer: credential.outer,
             inner: credential.inner,
         },
@@ -206,50 +198,4 @@ pub fn name(text: &str) -> Result<(), &'static str> {
             && !label.ends_with('-')
     };
     if text.len() <= 253 && text.split('.').all(label) { Ok(()) } else { Err(WRONG) }
-}
-
-/// Which methods exist inside which tunnel; the AAA answers all four.
-fn methods(outer: OuterMethod, inner: InnerMethod) -> Result<(), &'static str> {
-    use InnerMethod::{Gtc, Mschapv2, Pap};
-    match (outer, inner) {
-        (OuterMethod::Peap, Mschapv2 | Gtc) | (OuterMethod::Ttls, Pap | Mschapv2) => Ok(()),
-        (OuterMethod::Peap, Pap) => Err("outer = \"peap\" goes with inner = \"mschapv2\" or \"gtc\""),
-        (OuterMethod::Ttls, Gtc) => Err("outer = \"ttls\" goes with inner = \"pap\" or \"mschapv2\""),
-    }
-}
-
-fn policy(policy: &Policy, unfit: &mut impl FnMut(&str, String)) {
-    if policy.networks.is_empty() || policy.networks.len() > MAX_NETWORKS {
-        unfit("policy.networks", format!("needs 1 to {MAX_NETWORKS} networks"));
-    }
-    for (number, network) in policy.networks.iter().enumerate() {
-        if !(1..=MAX_SSID).contains(&network.ssid.len()) || network.ssid.chars().any(char::is_control) {
-            unfit(
-                &format!("policy.networks.{number}.ssid"),
-                format!("an SSID has 1 to {MAX_SSID} octets and no control characters"),
-            );
-        }
-    }
-    for (key, dbm) in [("policy.enter-dbm", policy.enter_dbm), ("policy.leave-dbm", policy.leave_dbm)] {
-        if !SIGNAL_DBM.contains(&dbm) {
-            unfit(key, format!("must be {} to {} dBm", SIGNAL_DBM.start(), SIGNAL_DBM.end()));
-        }
-    }
-    if policy.one_time_reserve > MAX_RESERVE {
-        unfit("policy.one-time-reserve", format!("must lie in 0..={MAX_RESERVE}"));
-    }
-    if policy.enter_dbm <= policy.leave_dbm {
-        unfit("policy.leave-dbm", "must lie below enter-dbm, else devices move to and fro".to_owned());
-    }
-    // Plain HTTP: what shall be found out is whether somebody stands between, and a captive portal cannot hide there.
-    if !policy
-        .probe_url
-        .strip_prefix("http://")
-        .is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/'))
-    {
-        unfit(
-            "policy.probe-url",
-            "must be an http:// URL that answers 204 where the Internet is reachable".to_owned(),
-        );
-    }
 }

@@ -22,6 +22,7 @@ use crate::{
         policy::SessionPolicy,
     },
     accounting::standing::{Standings, Whose},
+    store::rotation::Why,
 };
 
 impl Directory for Authority {
@@ -31,7 +32,7 @@ impl Directory for Authority {
             return self.account(now, account, asked);
         }
         let Opened { id, token, password } = self.open(username)?;
-        if book.revoked.contains(&id) {
+        if self.book.taken(&id).is_some() {
             return Err(Reject::Revoked);
         }
         let expires_at = token.expires_at();
@@ -53,10 +54,14 @@ impl Directory for Authority {
 
     fn consume(&self, now: u64, login: &Login, session: &str) -> Result<(), Reject> {
         if !login.one_time {
+            self.firsts.note(&login.username);
             return Ok(());
         }
         match self.store.use_once(&login.username, session, now) {
-            Ok(true) => Ok(()),
+            Ok(true) => {
+                self.firsts.note(&login.username);
+                Ok(())
+            }
             Ok(false) => Err(Reject::AlreadyUsed),
             Err(error) => {
                 tracing::error!(event = "use-once-failed", %error, "one-time credential refused");
@@ -76,7 +81,7 @@ impl Directory for Authority {
             return if account.disabled { Err(Reject::Revoked) } else { Ok(()) };
         }
         let Opened { id, token, .. } = self.open(username)?;
-        if book.revoked.contains(&id) {
+        if self.book.taken(&id).is_some() {
             return Err(Reject::Revoked);
         }
         if token.expires_at().is_some_and(|end| now >= end) { Err(Reject::Expired) } else { Ok(()) }
@@ -113,8 +118,9 @@ impl Standings for Authority {
                 Some(account) if account.stamp != stamp => Err(Reject::Revoked),
                 Some(_) => Ok(()),
                 None if stamp != 0 => Err(Reject::UnknownUser),
-                // It was genuine when the session began.
-                None if token::id(username).is_some_and(|id| book.revoked.contains(&id)) => {
+                // It was genuine when the session began. One that was superseded is its device's still: the session goes
+                // on, and the next login is by the newer one.
+                None if token::id(username).is_some_and(|id| self.book.taken(&id) == Some(Why::Operator)) => {
                     Err(Reject::Revoked)
                 }
                 None => Ok(()),
@@ -140,7 +146,7 @@ impl Standings for Authority {
 }
 
 impl Authority {
-    fn open(&self, username: &str) -> Result<Opened, Reject> {
+    pub(super) fn open(&self, username: &str) -> Result<Opened, Reject> {
         // RFC 7542 §2.2: the realm is what follows the last `@`.
         let (opaque, realm) = username.rsplit_once('@').ok_or(Reject::UnknownUser)?;
         if !realm.eq_ignore_ascii_case(&self.terms.realm) {

@@ -2,18 +2,21 @@
 //!
 //! Called by the portal (patent FIG. 2, steps 58–60; feature-spec C4p, C9p) and by `portal-aaa credential issue`.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, sync::Arc};
 
 use provisioning::{
     identity::{Imei, Imsi, Mac},
-    message::{Credential, MacMode},
+    message::{Credential, EapSettings, MacMode},
 };
 
 use super::{
     Authority, Lifetime, MacBinding, Purpose, SealError,
     token::{BadToken, Token},
 };
-use crate::store::{CredentialRecord, Entitlement, Handle, StoreError};
+use crate::{
+    policy::{Effective, document::CredentialPart},
+    store::{CredentialRecord, Entitlement, Handle, StoreError, rotation::Progress},
+};
 
 /// Fills a buffer with random octets. Programs pass [`system_random`].
 pub type Random<'a> = dyn FnMut(&mut [u8]) -> Result<(), RandomUnavailable> + 'a;
@@ -47,6 +50,8 @@ pub struct IssueRequest {
     pub lifetime: Option<Lifetime>,
     /// Address that the request came from.
     pub source: Option<IpAddr>,
+    /// Version of the signed policy that the device says it obeys.
+    pub runs_policy: Option<u64>,
 }
 
 /// Why there is no credential.
@@ -104,6 +109,7 @@ impl Authority {
         entitlement: Entitlement,
     ) -> Result<Credential, IssueError> {
         let mut attempts = 0;
+        self.shelf.refresh(&*self.store);
         loop {
             attempts += 1;
             let (credential, record) = self.prepare(now, request, random)?;
@@ -133,6 +139,7 @@ impl Authority {
                 .map(|request| self.issue_entitled(now, request, random, entitlement))
                 .collect();
         };
+        self.shelf.refresh(&*self.store);
         let mut records = Vec::with_capacity(requests.len());
         let mut prepared = Vec::with_capacity(requests.len());
         for request in requests {
@@ -169,6 +176,7 @@ impl Authority {
         requests: &[IssueRequest],
         random: &mut Random<'_>,
     ) -> Result<Vec<Credential>, IssueError> {
+        self.shelf.refresh(&*self.store);
         let mut credentials = Vec::with_capacity(requests.len());
         let mut records = Vec::with_capacity(requests.len());
         for request in requests {
@@ -193,12 +201,15 @@ impl Authority {
         random: &mut Random<'_>,
     ) -> Result<(Credential, CredentialRecord), IssueError> {
         let subscriber = self.subscriber(request)?;
-        let lifetime = request.lifetime.unwrap_or(self.terms.lifetime);
+        let effective = self.effective(subscriber, request.mac)?;
+        let CredentialPart { lifetime, mac: binding, .. } = effective.credential;
+        let lifetime = request.lifetime.unwrap_or(lifetime);
         let [s0, s1, s2, s3, s4, s5, ..] = subscriber.0;
         let token = Token {
             subscriber: [s0, s1, s2, s3, s4, s5],
-            mac: match self.terms.mac {
+            mac: match binding {
                 MacBinding::Permanent => Some(request.mac),
+                MacBinding::Issued => Some(local_address(random)?),
                 MacBinding::Unbound => None,
             },
             issued_at: u32::try_from(now).map_err(|_| IssueError::Clock { now })?,
@@ -207,7 +218,7 @@ impl Authority {
         };
         let mut nonce = [0; 8];
         random(&mut nonce)?;
-        let credential = self.credential(&token, nonce)?;
+        let credential = self.credential(&token, nonce, &effective)?;
         let record = self.record(&token, &credential, subscriber, request)?;
         Ok((credential, record))
     }
@@ -219,20 +230,39 @@ impl Authority {
         imsi.or(request.subscriber).or(imei).ok_or(IssueError::NoIdentifier)
     }
 
-    fn credential(&self, token: &Token, nonce: [u8; 8]) -> Result<Credential, IssueError> {
+    /// What this device gets.
+    fn effective(&self, subscriber: Handle, mac: Mac) -> Result<Arc<Effective>, StoreError> {
+        // The database is asked only where the answer matters.
+        let group = if self.shelf.has_groups() {
+            self.store.subscriber(subscriber)?.map(|record| record.group)
+        } else {
+            None
+        };
+        Ok(self.shelf.effective(group.as_deref(), Some(mac)))
+    }
+
+    fn credential(
+        &self,
+        token: &Token,
+        nonce: [u8; 8],
+        effective: &Effective,
+    ) -> Result<Credential, IssueError> {
+        let CredentialPart { outer, inner, mac, .. } = effective.credential;
         let (username, password) = token.seal(&self.keys, &self.terms.realm, nonce)?;
         Ok(Credential {
             username,
             password,
-            eap: self.terms.eap.clone(),
-            mac_mode: match self.terms.mac {
-                MacBinding::Permanent => MacMode::Permanent,
-                MacBinding::Unbound => MacMode::Unbound,
+            eap: EapSettings { outer, inner, ..self.terms.eap.clone() },
+            mac_mode: match (mac, token.mac) {
+                (MacBinding::Permanent, _) => MacMode::Permanent,
+                (MacBinding::Issued, Some(address)) => MacMode::Issued(address),
+                (MacBinding::Issued | MacBinding::Unbound, _) => MacMode::Unbound,
             },
             issued_at: u64::from(token.issued_at),
             expires_at: token.expires_at(),
             one_time: token.one_time,
-            policy: self.terms.policy.clone(),
+            policy: effective.policy.clone(),
+            signed_policy: effective.signed.clone(),
         })
     }
 
@@ -258,6 +288,17 @@ impl Authority {
             one_time: credential.one_time,
             revoked_at: None,
             policy_version: credential.policy.version,
+            device: Some(request.mac),
+            progress: Progress { runs_policy: request.runs_policy, ..Progress::default() },
         })
     }
+}
+
+/// A locally administered address of one station (IEEE 802 §8.4: bit 0x02 of the first octet set, bit 0x01 not): 46
+/// random bits, so that none meets another in a network's life.
+fn local_address(random: &mut Random<'_>) -> Result<Mac, RandomUnavailable> {
+    let mut octets = [0; 6];
+    random(&mut octets)?;
+    octets[0] = octets[0] & 0xfc | 0x02;
+    Ok(Mac(octets))
 }

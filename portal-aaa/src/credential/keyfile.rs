@@ -1,14 +1,15 @@
 //! `keys.toml`: the one file that must not leave the machine, and must not be lost.
 //!
-//! Written once by `portal-aaa init`, mode 0600; read at each start. Lost, every issued credential and every
+//! Written by `portal-aaa init` and `portal-aaa keys`, mode 0600; read at each start and when it has changed. Lost, every issued credential and every
 //! sealed column is lost with it; copied, anyone can make credentials.
 
 use std::{
     collections::BTreeMap,
-    fs::{File, OpenOptions},
+    fs::{self, File, OpenOptions},
     io::{self, Read as _, Write as _},
-    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _},
+    os::unix::fs::{MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _, fchown},
     path::{Path, PathBuf},
+    sync::{PoisonError, RwLock},
 };
 
 use data_encoding::HEXLOWER;
@@ -17,7 +18,7 @@ use zeroize::{Zeroize, Zeroizing};
 
 use super::{
     Random, RandomUnavailable,
-    keys::{HMAC_KEY, Keys, SIV_KEY},
+    keys::{HMAC_KEY, Keys, Ring, SEED, SIV_KEY},
 };
 
 /// No genuine file is longer, with 255 epochs.
@@ -26,12 +27,16 @@ const MAX_FILE: u64 = 64 * 1024;
 /// service user that does not own the file.
 const FORBIDDEN_MODE: u32 = 0o037;
 
+/// Number of the first key of each kind.
+const FIRST: u8 = 1;
+
 const HEAD: &str = "\
 # Keys of this portal-aaa. Keep it secret (mode 0600) and keep a copy in a safe place: without it no issued
 # credential can log on and no sealed column of the database can be read; with it anyone can make credentials.
 # Every node that answers logins of this realm needs the same file.
 # data: seals database columns. identifier: hashes IMSI and IMEI. password: derives passwords.
 # tokens: seal usernames, one key an epoch; `epoch` is the one that new usernames are made with.
+# policies: sign policies; `policy_key` is the one that signs, later ones are announced to devices before they do.
 ";
 
 /// Why the keys cannot be used. Names the file, never what stands in it.
@@ -75,7 +80,11 @@ struct Fragment {
     identifier: String,
     password: String,
     epoch: u8,
+    #[serde(default)]
+    policy_key: Option<u8>,
     tokens: BTreeMap<String, String>,
+    #[serde(default)]
+    policies: BTreeMap<String, String>,
 }
 
 impl Drop for Fragment {
@@ -84,26 +93,112 @@ impl Drop for Fragment {
         self.identifier.zeroize();
         self.password.zeroize();
         self.tokens.values_mut().for_each(Zeroize::zeroize);
+        self.policies.values_mut().for_each(Zeroize::zeroize);
     }
 }
 
 /// Makes new keys and writes them to `path`, which must not exist.
 pub fn create(path: &Path, random: &mut Random<'_>) -> Result<Keys, KeyFileError> {
-    let mut keys = Keys {
-        data: [0; SIV_KEY],
-        identifier: [0; HMAC_KEY],
-        password: [0; HMAC_KEY],
-        tokens: BTreeMap::new(),
-        epoch: 1,
-    };
-    let mut token = [0; SIV_KEY];
-    for key in [&mut keys.data[..], &mut keys.identifier, &mut keys.password, &mut token] {
-        random(key)?;
+    let mut ring = Ring { tokens: BTreeMap::new(), epoch: FIRST, signing: BTreeMap::new(), signs: FIRST };
+    let (mut data, mut identifier, mut password) = ([0; SIV_KEY], [0; HMAC_KEY], [0; HMAC_KEY]);
+    random(&mut data)?;
+    random(&mut identifier)?;
+    random(&mut password)?;
+    random(ring.tokens.entry(FIRST).or_insert([0; SIV_KEY]))?;
+    random(ring.signing.entry(FIRST).or_insert([0; SEED]))?;
+    let keys = Keys { data, identifier, password, ring: RwLock::new(ring) };
+    for key in [&mut data[..], &mut identifier, &mut password] {
+        key.zeroize();
     }
-    keys.tokens.insert(keys.epoch, token);
-    token.zeroize();
-    write(path, &keys).map_err(|error| KeyFileError::Io { path: path.to_owned(), error })?;
+    let written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path);
+    written
+        .and_then(|file| write(file, &keys))
+        .map_err(|error| KeyFileError::Io { path: path.to_owned(), error })?;
     Ok(keys)
+}
+
+/// What is done to a key file.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rotation<'a> {
+    /// A new key for usernames, not used yet: so that other nodes get it before one of them uses it.
+    AddEpoch,
+    /// The newest key for usernames is used from now on, a new one where the newest is in use.
+    NextEpoch,
+    /// A new key for policies, announced to devices and not used yet; used at once where there is none.
+    AddPolicyKey,
+    /// The key for policies that was announced last signs from now on.
+    NextPolicyKey,
+    /// Keys for usernames go, but for the one in use, newer ones, and those of these epochs.
+    Prune {
+        /// Epochs with credentials that live.
+        keep: &'a [u8],
+    },
+}
+
+/// Changes the keys that change, in the file and so for every process that reads it again. The file is whole at any
+/// moment. Gives the keys as they are now.
+pub fn rotate(path: &Path, rotation: Rotation<'_>, random: &mut Random<'_>) -> Result<Keys, KeyFileError> {
+    let keys = load(path)?;
+    let full = |problem| KeyFileError::Content { path: path.to_owned(), problem };
+    let mut ring = keys.ring().clone();
+    let newest = ring.tokens.keys().copied().max().unwrap_or(ring.epoch);
+    let add =
+        matches!(rotation, Rotation::AddEpoch) || (rotation == Rotation::NextEpoch && newest == ring.epoch);
+    if add {
+        let next = newest.checked_add(1).ok_or(full("there are 256 epochs, and no number is left"))?;
+        random(ring.tokens.entry(next).or_insert([0; SIV_KEY]))?;
+    }
+    match rotation {
+        Rotation::AddEpoch => {}
+        Rotation::NextEpoch => ring.epoch = ring.tokens.keys().copied().max().unwrap_or(ring.epoch),
+        Rotation::AddPolicyKey => {
+            let last = ring.signing.keys().copied().max();
+            let next = last.map_or(Some(FIRST), |last| last.checked_add(1));
+            let next = next.ok_or(full("there are 256 policy keys, and no number is left"))?;
+            random(ring.signing.entry(next).or_insert([0; SEED]))?;
+            if last.is_none() {
+                ring.signs = next;
+            }
+        }
+        Rotation::NextPolicyKey => {
+            let last = ring.signing.keys().copied().max().filter(|last| *last > ring.signs);
+            ring.signs = last.ok_or(full("no policy key was announced yet"))?;
+        }
+        Rotation::Prune { keep } => {
+            let epoch = ring.epoch;
+            ring.tokens.retain(|number, key| {
+                let stays = *number >= epoch || keep.contains(number);
+                if !stays {
+                    key.zeroize();
+                }
+                stays
+            });
+        }
+    }
+    *keys.ring.write().unwrap_or_else(PoisonError::into_inner) = ring;
+    replace(path, &keys).map_err(|error| KeyFileError::Io { path: path.to_owned(), error })?;
+    Ok(keys)
+}
+
+/// Beside it, then in its place, with its owner and mode.
+fn replace(path: &Path, keys: &Keys) -> io::Result<()> {
+    let old = fs::metadata(path)?;
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".new");
+    let beside = path.with_file_name(name);
+    match fs::remove_file(&beside) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => {}
+    }
+    let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+    fchown(&file, Some(old.uid()), Some(old.gid()))?;
+    file.set_permissions(fs::Permissions::from_mode(old.mode() & 0o7777))?;
+    write(file, keys)?;
+    fs::rename(&beside, path)?;
+    match path.parent().filter(|parent| !parent.as_os_str().is_empty()) {
+        Some(parent) => File::open(parent)?.sync_all(),
+        None => Ok(()),
+    }
 }
 
 /// Reads the keys, after a look at who else may.
@@ -120,8 +215,8 @@ pub fn load(path: &Path) -> Result<Keys, KeyFileError> {
     parse(&text).map_err(|problem| KeyFileError::Content { path: path.to_owned(), problem })
 }
 
-fn write(path: &Path, keys: &Keys) -> io::Result<()> {
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+fn write(mut file: File, keys: &Keys) -> io::Result<()> {
+    let ring = keys.ring();
     file.write_all(HEAD.as_bytes())?;
     let mut line = |name: &str, key: &[u8]| {
         let hex = Zeroizing::new(HEXLOWER.encode(key));
@@ -130,10 +225,19 @@ fn write(path: &Path, keys: &Keys) -> io::Result<()> {
     line("data", &keys.data)?;
     line("identifier", &keys.identifier)?;
     line("password", &keys.password)?;
-    write!(file, "epoch = {}\n\n[tokens]\n", keys.epoch)?;
-    for (epoch, key) in &keys.tokens {
+    writeln!(file, "epoch = {}", ring.epoch)?;
+    if !ring.signing.is_empty() {
+        writeln!(file, "policy_key = {}", ring.signs)?;
+    }
+    writeln!(file, "\n[tokens]")?;
+    for (epoch, key) in &ring.tokens {
         let hex = Zeroizing::new(HEXLOWER.encode(key));
         writeln!(file, "{epoch} = \"{}\"", *hex)?;
+    }
+    writeln!(file, "\n[policies]")?;
+    for (number, seed) in &ring.signing {
+        let hex = Zeroizing::new(HEXLOWER.encode(seed));
+        writeln!(file, "{number} = \"{}\"", *hex)?;
     }
     file.sync_all()
 }
@@ -146,6 +250,16 @@ fn parse(text: &str) -> Result<Keys, &'static str> {
         let epoch = epoch.parse().map_err(|_| "an epoch is a number from 0 to 255")?;
         tokens.insert(epoch, unhex(key)?);
     }
+    let mut signing = BTreeMap::new();
+    for (number, seed) in &fragment.policies {
+        let number = number.parse().map_err(|_| "a policy key has a number from 0 to 255")?;
+        signing.insert(number, unhex(seed)?);
+    }
+    let signs = match fragment.policy_key {
+        Some(number) if !signing.contains_key(&number) => return Err("the policy key in use is not there"),
+        None if !signing.is_empty() => return Err("there are policy keys, and none in use"),
+        number => number.unwrap_or(1),
+    };
     if !tokens.contains_key(&fragment.epoch) {
         return Err("there is no token key for the current epoch");
     }
@@ -153,8 +267,7 @@ fn parse(text: &str) -> Result<Keys, &'static str> {
         data: unhex(&fragment.data)?,
         identifier: unhex(&fragment.identifier)?,
         password: unhex(&fragment.password)?,
-        tokens,
-        epoch: fragment.epoch,
+        ring: RwLock::new(Ring { tokens, epoch: fragment.epoch, signing, signs }),
     })
 }
 
@@ -165,8 +278,6 @@ fn unhex<const N: usize>(hex: &str) -> Result<[u8; N], &'static str> {
 
 #[cfg(test)]
 mod tests {
-    use std::{fs, os::unix::fs::PermissionsExt as _};
-
     use proptest::prelude::*;
 
     use super::*;
@@ -184,8 +295,9 @@ mod tests {
         let (_dir, path, made) = made();
         let read = load(&path).unwrap();
         assert_eq!((read.data, read.identifier, read.password), (made.data, made.identifier, made.password));
-        assert_eq!((&read.tokens, read.epoch), (&made.tokens, made.epoch));
-        assert_ne!(read.data, read.tokens[&1]);
+        assert!(*read.ring() == *made.ring());
+        assert_ne!(read.data, read.ring().tokens[&1]);
+        assert!(read.policy_signer().is_some_and(|signer| read.policy_keys() == [signer.public()]));
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
@@ -208,11 +320,51 @@ mod tests {
     }
 
     #[test]
+    fn keys_are_rotated_in_the_file_and_taken_over() {
+        let (_dir, path, made) = made();
+        let change = |rotation| rotate(&path, rotation, &mut system_random);
+        let first = made.policy_keys();
+        for (rotation, epochs) in [
+            (Rotation::AddEpoch, (1, vec![1, 2])),
+            (Rotation::NextEpoch, (2, vec![1, 2])),
+            (Rotation::NextEpoch, (3, vec![1, 2, 3])),
+            (Rotation::Prune { keep: &[1] }, (3, vec![1, 3])),
+            (Rotation::Prune { keep: &[] }, (3, vec![3])),
+        ] {
+            assert_eq!(change(rotation).unwrap().epochs(), epochs, "{rotation:?}");
+            assert_eq!(load(&path).unwrap().epochs(), epochs);
+        }
+        assert!(change(Rotation::NextPolicyKey).is_err(), "devices have not heard of it");
+        let both = change(Rotation::AddPolicyKey).unwrap().policy_keys();
+        assert_eq!((both.len(), both[0]), (2, first[0]));
+        assert_eq!(change(Rotation::NextPolicyKey).unwrap().policy_keys(), both[1..]);
+        let read = load(&path).unwrap();
+        assert_eq!(made.take_over(&read), Ok(true));
+        assert_eq!(made.take_over(&read), Ok(false));
+        assert_eq!(made.epochs(), (3, vec![3]));
+        assert!(made.take_over(&Keys::fixed(1)).is_err());
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_file_of_0_1_0_has_no_policy_key() {
+        let (_dir, path, made) = made();
+        let text = fs::read_to_string(&path).unwrap();
+        let (old, _) = text.split_once("\n[policies]").unwrap();
+        fs::write(&path, old.replace("policy_key = 1\n", "")).unwrap();
+        let read = load(&path).unwrap();
+        assert!(read.ring().tokens == made.ring().tokens);
+        assert!(read.policy_signer().is_none() && read.policy_keys().is_empty());
+    }
+
+    #[test]
     fn damage_is_told_without_a_key_in_the_message() {
         let (_dir, path, made) = made();
         let text = fs::read_to_string(&path).unwrap();
         for broken in [
             text.replace("epoch = 1", "epoch = 2"),
+            text.replace("policy_key = 1", "policy_key = 2"),
+            text.replace("policy_key = 1\n", ""),
             text.replace("data = \"", "data = \"00"),
             text.replace("password =", "passwort ="),
             text.replace("identifier = \"", "identifier = \"zz"),

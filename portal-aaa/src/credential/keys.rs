@@ -2,13 +2,19 @@
 //!
 //! Five purposes, five keys, so that none can be used against another: `data` seals columns of the database
 //! (AES-256-SIV, RFC 5297), `identifier` hashes IMSI and IMEI (HMAC-SHA-256, RFC 2104), `token` seals usernames
-//! (one key an epoch), `password` derives passwords. [`super::keyfile`] keeps them on disk.
+//! (one key an epoch), `password` derives passwords, `signing` signs policies (Ed25519). [`super::keyfile`] keeps them on disk.
 
-use std::collections::BTreeMap;
+use std::{
+    collections::BTreeMap,
+    sync::{PoisonError, RwLock, RwLockReadGuard},
+};
 
 use aes_siv::{KeyInit as _, siv::Aes256Siv};
 use hmac::{Hmac, Mac as _};
-use provisioning::identity::{Imei, Imsi};
+use provisioning::{
+    identity::{Imei, Imsi},
+    signed::{MAX_KEYS, PolicyKey, PolicySigner},
+};
 use sha2::Sha256;
 use zeroize::{Zeroize, Zeroizing};
 
@@ -20,13 +26,27 @@ pub(super) const SIV_KEY: usize = 64;
 /// HMAC-SHA-256: as long as its output (RFC 2104 §3).
 pub(super) const HMAC_KEY: usize = 32;
 
+/// Ed25519 (RFC 8032 §5.1.5).
+pub(super) const SEED: usize = 32;
+
 /// All keys of an installation. Cannot be printed; cleared from memory when it goes.
 pub struct Keys {
     pub(super) data: [u8; SIV_KEY],
     pub(super) identifier: [u8; HMAC_KEY],
     pub(super) password: [u8; HMAC_KEY],
+    pub(super) ring: RwLock<Ring>,
+}
+
+/// The keys that are changed from time to time, while the program runs.
+#[derive(Clone, PartialEq, Eq)]
+pub(super) struct Ring {
     pub(super) tokens: BTreeMap<u8, [u8; SIV_KEY]>,
+    /// Which of them new usernames are sealed with. The others open old ones, or are not used yet.
     pub(super) epoch: u8,
+    /// Seeds of the keys that sign policies; installations of before 0.2.0 have none until `keys rotate` makes one.
+    pub(super) signing: BTreeMap<u8, [u8; SEED]>,
+    /// Which of them signs. The others are announced, or were used before.
+    pub(super) signs: u8,
 }
 
 /// What a sealed value is, so that one cannot be taken for another.
@@ -49,6 +69,13 @@ pub enum Purpose {
     /// Shared secret of a packet gateway; the owner is its name.
     GatewaySecret,
 }
+
+/// The key file is another installation's.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "the keys are those of another installation: only `epoch`, `tokens`, `policy_key` and `policies` may change"
+)]
+pub struct OtherKeys;
 
 /// A sealed value does not open: damaged, moved to another row, or sealed with other keys.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -94,6 +121,44 @@ impl Keys {
             .map_err(|_| SealError)
     }
 
+    /// What signs policies; none where this installation has no key for it.
+    pub fn policy_signer(&self) -> Option<PolicySigner> {
+        let ring = self.ring();
+        ring.signing.get(&ring.signs).and_then(|seed| PolicySigner::from_seed(seed).ok())
+    }
+
+    /// Keys that may sign the next policy: the one in use first, then those to come; see [`provisioning::signed`].
+    pub fn policy_keys(&self) -> Vec<PolicyKey> {
+        let ring = self.ring();
+        let public = |seed| PolicySigner::from_seed(seed).map(|signer| signer.public()).ok();
+        ring.signing.range(ring.signs..).filter_map(|(_, seed)| public(seed)).take(MAX_KEYS).collect()
+    }
+
+    /// Epoch that new usernames are sealed in, and all whose usernames are understood.
+    pub fn epochs(&self) -> (u8, Vec<u8>) {
+        let ring = self.ring();
+        (ring.epoch, ring.tokens.keys().copied().collect())
+    }
+
+    /// Takes over what `newer` has of the keys that change. Refused where the others differ: it is another installation's.
+    /// True when something changed.
+    pub fn take_over(&self, newer: &Self) -> Result<bool, OtherKeys> {
+        let same =
+            self.data == newer.data && self.identifier == newer.identifier && self.password == newer.password;
+        if !same {
+            return Err(OtherKeys);
+        }
+        let new = newer.ring().clone();
+        let mut ring = self.ring.write().unwrap_or_else(PoisonError::into_inner);
+        let changed = *ring != new;
+        *ring = new;
+        Ok(changed)
+    }
+
+    pub(super) fn ring(&self) -> RwLockReadGuard<'_, Ring> {
+        self.ring.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Seals the shared secret of a RADIUS client.
     pub fn seal_secret(&self, kind: ClientKind, name: &str, secret: &[u8]) -> Result<Sealed, SealError> {
         self.seal(Purpose::secret(kind), name, secret)
@@ -132,7 +197,13 @@ impl Drop for Keys {
         self.data.zeroize();
         self.identifier.zeroize();
         self.password.zeroize();
+    }
+}
+
+impl Drop for Ring {
+    fn drop(&mut self) {
         self.tokens.values_mut().for_each(Zeroize::zeroize);
+        self.signing.values_mut().for_each(Zeroize::zeroize);
     }
 }
 
@@ -162,8 +233,12 @@ impl Keys {
             data: [seed; SIV_KEY],
             identifier: [seed.wrapping_add(1); HMAC_KEY],
             password: [seed.wrapping_add(2); HMAC_KEY],
-            tokens: BTreeMap::from([(1, [seed.wrapping_add(3); SIV_KEY])]),
-            epoch: 1,
+            ring: RwLock::new(Ring {
+                tokens: BTreeMap::from([(1, [seed.wrapping_add(3); SIV_KEY])]),
+                epoch: 1,
+                signing: BTreeMap::from([(1, [seed.wrapping_add(4); SEED])]),
+                signs: 1,
+            }),
         }
     }
 }

@@ -2,7 +2,7 @@
 
 use std::{fmt, num::NonZeroU32, str::FromStr};
 
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de};
 
 /// Lifetime as configured or asked for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +42,16 @@ impl fmt::Display for Lifetime {
     }
 }
 
+/// As it is read.
+impl Serialize for Lifetime {
+    fn serialize<S: Serializer>(&self, output: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Seconds(seconds) => output.serialize_u32(seconds.get()),
+            word => output.collect_str(word),
+        }
+    }
+}
+
 /// In the configuration: a word or a whole number.
 impl<'de> Deserialize<'de> for Lifetime {
     fn deserialize<D: Deserializer<'de>>(input: D) -> Result<Self, D::Error> {
@@ -55,6 +65,10 @@ impl<'de> Deserialize<'de> for Lifetime {
 
             fn visit_str<E: de::Error>(self, word: &str) -> Result<Lifetime, E> {
                 word.parse().map_err(E::custom)
+            }
+
+            fn visit_u64<E: de::Error>(self, seconds: u64) -> Result<Lifetime, E> {
+                self.visit_i64(i64::try_from(seconds).unwrap_or(i64::MAX))
             }
 
             fn visit_i64<E: de::Error>(self, seconds: i64) -> Result<Lifetime, E> {

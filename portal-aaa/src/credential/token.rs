@@ -63,6 +63,12 @@ pub fn id(username: &str) -> Option<TokenId> {
     raw(opaque).as_ref().and_then(id_of)
 }
 
+/// The epoch of a username's key.
+pub fn epoch(username: &str) -> Option<u8> {
+    let (opaque, _) = username.rsplit_once('@')?;
+    raw(opaque).map(|[epoch, ..]| epoch)
+}
+
 /// A token with what follows from it.
 pub struct Opened {
     /// Which one.
@@ -93,10 +99,11 @@ impl Token {
     /// Username and password. `nonce` makes both new each time (claims 1 and 7): two octets, eight when
     /// no card is named.
     pub fn seal(&self, keys: &Keys, realm: &str, nonce: [u8; 8]) -> Result<(String, Password), BadToken> {
-        let key = keys.tokens.get(&keys.epoch).ok_or(BadToken)?;
-        let sealed =
-            siv(key).encrypt(headers(&keys.epoch, realm), &*self.encode(nonce)?).map_err(|_| BadToken)?;
-        let mut octets = vec![keys.epoch];
+        let ring = keys.ring();
+        let epoch = ring.epoch;
+        let key = ring.tokens.get(&epoch).ok_or(BadToken)?;
+        let sealed = siv(key).encrypt(headers(&epoch, realm), &*self.encode(nonce)?).map_err(|_| BadToken)?;
+        let mut octets = vec![epoch];
         octets.extend_from_slice(&sealed);
         let mut username = BASE32_NOPAD.encode(&octets);
         username.make_ascii_lowercase();
@@ -110,7 +117,8 @@ impl Token {
         let octets = raw(opaque).ok_or(BadToken)?;
         let id = id_of(&octets).ok_or(BadToken)?;
         let (&epoch, sealed) = octets.split_first().ok_or(BadToken)?;
-        let key = keys.tokens.get(&epoch).ok_or(BadToken)?;
+        let ring = keys.ring();
+        let key = ring.tokens.get(&epoch).ok_or(BadToken)?;
         let clear =
             siv(key).decrypt(headers(&epoch, realm), sealed).map(Zeroizing::new).map_err(|_| BadToken)?;
         let token = Self::decode(clear.as_slice().try_into().map_err(|_| BadToken)?)?;

@@ -8,10 +8,11 @@ use provisioning::{
     format::{Format, FormatError},
     identity::{Imei, Mac},
     message::{Credential, CredentialRequest, Flaw, Reason, Refusal},
+    report::DeviceMessage,
 };
 
 use crate::{
-    credential::{IssueError, IssueRequest},
+    credential::{IssueError, IssueRequest, ReportError},
     gateway::{Denial, Proof},
     store::StoreError,
 };
@@ -104,9 +105,27 @@ impl From<&IssueError> for Rejection {
     }
 }
 
+impl From<&ReportError> for Rejection {
+    fn from(error: &ReportError) -> Self {
+        match error {
+            ReportError::Unproved => Self {
+                reason: Reason::IdentityMismatch,
+                retry_after: None,
+                detail: "report-unproved",
+                field: None,
+                unread: None,
+            },
+            ReportError::Store(_) => Self::failed("store"),
+        }
+    }
+}
+
 /// Reads a body.
-pub fn read(format: Format, body: &[u8]) -> Result<CredentialRequest, Rejection> {
-    let request = format.decode_request(body)?;
+pub fn read(format: Format, body: &[u8]) -> Result<DeviceMessage, Rejection> {
+    let request = match format.decode_message(body)? {
+        DeviceMessage::Request(request) => request,
+        report @ DeviceMessage::Report(_) => return Ok(report),
+    };
     // A card that does not know its address; a credential bound to it would be everybody's.
     if request.mac == Mac([0; 6]) {
         return Err(Rejection::impossible("mac-zero", "mac"));
@@ -114,7 +133,7 @@ pub fn read(format: Format, body: &[u8]) -> Result<CredentialRequest, Rejection>
     if request.imei.as_ref().is_some_and(|imei| !checks(imei)) {
         return Err(Rejection::impossible("imei-check-digit", "imei"));
     }
-    Ok(request)
+    Ok(DeviceMessage::Request(request))
 }
 
 /// The check digit of a 15-digit IMEI (3GPP TS 23.003 §B, Luhn). Equipment may send 0 in its place (§6.2.1); 14 and 16
@@ -150,12 +169,19 @@ pub fn admit(request: &CredentialRequest, proof: Proof) -> Result<IssueRequest, 
         mac: request.mac,
         lifetime: None,
         source: Some(source),
+        runs_policy: request.policy_version,
     })
 }
 
 /// The credential as message. If it cannot be written it must not be served: the device would not read it either.
 pub fn grant(format: Format, credential: &Credential) -> Result<Answer, Rejection> {
     let body = format.encode_credential(credential).map_err(|_| Rejection::failed("encode"))?;
+    Ok(Answer { status: 200, retry_after_secs: None, body: Some(body), format })
+}
+
+/// That a report was taken in, as message.
+pub fn accept(format: Format) -> Result<Answer, Rejection> {
+    let body = format.encode_accepted().map_err(|_| Rejection::failed("encode"))?;
     Ok(Answer { status: 200, retry_after_secs: None, body: Some(body), format })
 }
 
@@ -194,6 +220,7 @@ mod tests {
             mac: Mac([2, 0, 0, 0, 0, 1]),
             trigger: Trigger::Attach,
             agent: "test/1".to_owned(),
+            policy_version: None,
         }
     }
 
@@ -218,7 +245,7 @@ mod tests {
             let body = format.encode_request(&zero).unwrap();
             assert_eq!(read(format, body.as_bytes()), Err(Rejection::impossible("mac-zero", "mac")));
             let body = format.encode_request(&request()).unwrap();
-            assert_eq!(read(format, body.as_bytes()), Ok(request()));
+            assert_eq!(read(format, body.as_bytes()), Ok(DeviceMessage::Request(request())));
         }
         let wrong = read(Format::Xml, b"<a/>").unwrap_err();
         assert_eq!((wrong.reason, wrong.detail), (Reason::BadRequest, "wrong-root"));

@@ -74,13 +74,22 @@ mod tests {
         atomic::{AtomicUsize, Ordering},
     };
 
-    use provisioning::identity::Mac;
+    use provisioning::{identity::Mac, report::CredentialReport};
 
     use super::*;
+    use crate::credential::ReportError;
 
     fn request(last: u8) -> IssueRequest {
         let mac = Mac([2, 0, 0, 0, 0, last]);
-        IssueRequest { imsi: None, imei: None, subscriber: None, mac, lifetime: None, source: None }
+        IssueRequest {
+            imsi: None,
+            imei: None,
+            subscriber: None,
+            mac,
+            lifetime: None,
+            source: None,
+            runs_policy: None,
+        }
     }
 
     /// Holds the first batch until the others wait, and notes the size of each. Panics at card 9.
@@ -92,6 +101,10 @@ mod tests {
     }
 
     impl Issuer for Slow {
+        fn tell(&self, _: u64, _: &CredentialReport) -> Result<(), ReportError> {
+            Err(ReportError::Unproved)
+        }
+
         fn issue(&self, now: u64, _: &IssueRequest) -> Issued {
             Err(IssueError::Clock { now })
         }

@@ -19,20 +19,21 @@ use provisioning::{
     format::{Format, FormatError},
     message::{Credential, CredentialRequest},
     negotiate::{NegotiateError, check_action, reply_format, request_format},
+    report::{CredentialReport, DeviceMessage, Failure},
     xml::{MAX_BODY, soap::SoapError},
 };
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
 
 use super::{
     Issuer, Limits,
-    decide::{Answer, Rejection, admit, grant, read, refuse},
+    decide::{Answer, Rejection, accept, admit, grant, read, refuse},
     describe::describe,
     issuing::Issuing,
     rate::{Rates, device},
     slots::{Full, Slot, Slots},
 };
 use crate::{
-    credential::{IssueError, IssueRequest},
+    credential::{IssueError, IssueRequest, ReportError},
     gateway::{Proof, Prover, Told, Written},
     server::clock::Clock,
     store::{Handle, StoreError},
@@ -41,6 +42,7 @@ use crate::{
 /// All that a request needs.
 pub struct Portal {
     prover: Arc<Prover>,
+    issuer: Arc<dyn Issuer>,
     clock: Clock,
     pub(super) limits: Limits,
     rates: Mutex<Rates<IpAddr>>,
@@ -74,6 +76,12 @@ impl Agreed {
     }
 }
 
+/// What was done for a device.
+enum Served {
+    Credential(Box<Credential>),
+    Report(CredentialReport),
+}
+
 /// Why there is no credential.
 enum Failed {
     /// No format to speak in.
@@ -101,8 +109,8 @@ impl Portal {
         let second = limits.total_per_second.max(1);
         let total = Mutex::new(Rates::new(second, Duration::from_secs(1) / second, 1));
         let places = Semaphore::new(limits.issuing);
-        let issuing = Issuing::start(issuer, clock)?;
-        Ok(Arc::new(Self { prover, clock, limits, rates, subscribers, total, places, issuing }))
+        let issuing = Issuing::start(Arc::clone(&issuer), clock)?;
+        Ok(Arc::new(Self { prover, issuer, clock, limits, rates, subscribers, total, places, issuing }))
     }
 
     /// One request, from octets to credential. What could be read of it is left in `seen` for the log.
@@ -112,14 +120,20 @@ impl Portal {
         http: Request<Body>,
         agreed: Result<Agreed, NegotiateError>,
         seen: &mut Option<CredentialRequest>,
-    ) -> Result<(Answer, Credential), Failed> {
+    ) -> Result<(Answer, Served), Failed> {
         // Body before rate: an answer while octets still come in is lost when the connection closes on them.
         let told = self.told(http.headers());
         let body = self.body(http).await?;
         self.within_rate(source)?;
         let agreed = agreed.map_err(Failed::Format)?;
         agreed.action.map_err(FormatError::from)?;
-        let request = &*seen.insert(read(agreed.request, &body)?);
+        let request = match read(agreed.request, &body)? {
+            DeviceMessage::Request(request) => &*seen.insert(request),
+            DeviceMessage::Report(report) => {
+                let report = self.tell(report).await?;
+                return Ok((accept(agreed.reply)?, Served::Report(report)));
+            }
+        };
         log_step("request-received", source, request);
         let proof = self.prove(source, told, request).await?;
         log_step("identity-proved", source, request);
@@ -127,7 +141,7 @@ impl Portal {
             self.ask(&self.subscribers, subscriber)?;
         }
         let credential = self.issue(admit(request, proof)?).await?;
-        Ok((grant(agreed.reply, &credential)?, credential))
+        Ok((grant(agreed.reply, &credential)?, Served::Credential(Box::new(credential))))
     }
 
     /// Of its address and of all. A proxy's address is many devices'; those are told apart after the proof.
@@ -199,6 +213,23 @@ impl Portal {
         }
     }
 
+    /// As an issue: it writes as much. Rare, so it need not wait for the others.
+    async fn tell(&self, report: CredentialReport) -> Result<CredentialReport, Rejection> {
+        let _place = self.places.acquire().await.map_err(|_| Rejection::failed("stopping"))?;
+        let (issuer, clock) = (Arc::clone(&self.issuer), self.clock);
+        let told = spawn_blocking(move || issuer.tell(clock.now().unix, &report).map(|()| report));
+        match told.await {
+            Ok(Ok(report)) => Ok(report),
+            Ok(Err(error)) => {
+                if let ReportError::Store(error) = &error {
+                    tracing::error!(event = "report-failed", %error, "a report could not be kept");
+                }
+                Err(Rejection::from(&error))
+            }
+            Err(_) => Err(Rejection::failed("panicked")),
+        }
+    }
+
     /// The database blocks, so it has a thread of its own.
     async fn issue(&self, request: IssueRequest) -> Result<Credential, Rejection> {
         let _place = self.places.acquire().await.map_err(|_| Rejection::failed("stopping"))?;
@@ -239,8 +270,11 @@ async fn credential(portal: &Portal, source: IpAddr, http: Request<Body>) -> Res
     let reply = agreed.map_or_else(|_| Format::default(), |agreed| agreed.reply);
     let mut seen = None;
     match portal.credential(source, http, agreed, &mut seen).await {
-        Ok((answer, credential)) => {
-            log_issued(source, seen.as_ref(), &credential);
+        Ok((answer, served)) => {
+            match served {
+                Served::Credential(credential) => log_issued(source, seen.as_ref(), &credential),
+                Served::Report(report) => log_reported(source, &report),
+            }
             respond(answer)
         }
         Err(Failed::Rejected(rejection)) => {
@@ -319,6 +353,19 @@ fn log_refused(source: IpAddr, request: Option<&CredentialRequest>, rejection: &
     );
 }
 
+fn log_reported(source: IpAddr, report: &CredentialReport) {
+    tracing::info!(
+        event = "credential-reported",
+        username = report.username,
+        outcome = report.outcome.code(),
+        failure = report.outcome.failure().map(Failure::code),
+        policy_version = report.policy_version,
+        agent = report.agent,
+        %source,
+        "the device tells of its credential"
+    );
+}
+
 fn log_issued(source: IpAddr, request: Option<&CredentialRequest>, credential: &Credential) {
     tracing::info!(
         event = "credential-issued",
@@ -330,6 +377,8 @@ fn log_issued(source: IpAddr, request: Option<&CredentialRequest>, credential: &
         imei = request.and_then(|r| r.imei.as_ref()).map(tracing::field::display),
         trigger = request.map(|r| tracing::field::debug(r.trigger)),
         agent = request.map(|r| r.agent.as_str()),
+        runs_policy = request.and_then(|r| r.policy_version),
+        policy_version = credential.policy.version,
         "credential issued"
     );
 }

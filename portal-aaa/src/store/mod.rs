@@ -5,6 +5,8 @@
 //! Calls block; async callers go through `spawn_blocking`. A call that returned `Ok` is on disk.
 
 mod account;
+pub mod policy;
+pub mod rotation;
 mod session;
 pub mod sqlite;
 mod subscriber;
@@ -140,6 +142,10 @@ pub struct CredentialRecord {
     pub revoked_at: Option<u64>,
     /// Policy that went with it.
     pub policy_version: u64,
+    /// The WLAN card that asked, by its permanent address.
+    pub device: Option<Mac>,
+    /// How far it has come; when it is inserted only `runs_policy` counts.
+    pub progress: rotation::Progress,
 }
 
 /// One live session of the packet gateway: whose address this is.
@@ -215,14 +221,14 @@ pub struct AccountingRecord {
 }
 
 /// The subscriber database.
-pub trait Store: Subscribers {
+pub trait Store: Subscribers + policy::PolicyShelf {
     /// Adds or changes a client.
     fn put_client(&self, client: &Client) -> Result<Change, StoreError>;
     /// Removes one.
     fn remove_client(&self, kind: ClientKind, name: &str) -> Result<Change, StoreError>;
     /// All clients.
     fn clients(&self) -> Result<Vec<Client>, StoreError>;
-    /// A number that grows whenever clients, accounts or revocations changed, in this process or another; accounting,
+    /// A number that grows whenever clients, accounts, policies or revocations changed, in this process or another; accounting,
     /// sessions and new credentials leave it alone, so that who caches those three reloads only when he must. Asking
     /// costs microseconds while nothing is written.
     fn generation(&self) -> Result<u64, StoreError>;
@@ -248,8 +254,20 @@ pub trait Store: Subscribers {
     fn credential(&self, username: &str) -> Result<Option<CredentialRecord>, StoreError>;
     /// Revokes it.
     fn revoke_credential(&self, username: &str, now: u64) -> Result<Change, StoreError>;
-    /// Usernames revoked and at `now` not yet expired, for the list that every AAA node holds.
-    fn revocations(&self, now: u64) -> Result<Vec<String>, StoreError>;
+    /// Revokes all of these. Gives how many were not revoked by an operator before.
+    fn revoke_credentials(&self, which: &rotation::Which, now: u64) -> Result<u64, StoreError>;
+    /// The newest of these, at most `most`.
+    fn credentials(&self, which: &rotation::Which, most: u32) -> Result<Vec<CredentialRecord>, StoreError>;
+    /// What was taken back with a higher number than `after`, and has at `now` not expired, for the list that every AAA
+    /// node holds; in order.
+    fn revocations(&self, after: u64, now: u64) -> Result<Vec<rotation::Revocation>, StoreError>;
+    /// Forgets revocations of what has expired at `now`, at most `most`. Gives how many.
+    fn prune_revocations(&self, now: u64, most: u32) -> Result<usize, StoreError>;
+    /// Logins with these succeeded: older ones of their devices die, see [`rotation`]. Gives how many did. Names that are
+    /// unknown, or have worked before, change nothing.
+    fn confirm_credentials(&self, usernames: &[String], now: u64) -> Result<u64, StoreError>;
+    /// Keeps what a device says. Saying it again changes nothing.
+    fn tell(&self, told: &rotation::Told, now: u64) -> Result<Change, StoreError>;
     /// Uses up a one-time credential for `session` (Acct-Multi-Session-Id or the EAP conversation).
     /// True for the first use and for the same session again.
     fn use_once(&self, username: &str, session: &str, now: u64) -> Result<bool, StoreError>;

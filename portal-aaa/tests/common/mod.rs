@@ -145,6 +145,7 @@ impl World {
             mac: STATION,
             lifetime: Some(lifetime),
             source: None,
+            runs_policy: None,
         };
         self.authority.issue(self.clock.now().unix - ago, &request, &mut system_random).unwrap()
     }
@@ -225,7 +226,7 @@ fn certificates(ca_path: &PathBuf, certificate: &PathBuf, key: &PathBuf) -> Stri
     ca.pem()
 }
 
-fn terms(ca_pem: String) -> Terms {
+pub(crate) fn terms(ca_pem: String) -> Terms {
     Terms {
         realm: "operator.example".to_owned(),
         lifetime: Lifetime::Device,
@@ -239,7 +240,7 @@ fn terms(ca_pem: String) -> Terms {
         },
         policy: Policy {
             version: 1,
-            networks: vec![Network { ssid: "test".to_owned(), priority: 1 }],
+            networks: vec![Network::new("test", 1)],
             enter_dbm: -65,
             leave_dbm: -75,
             dwell_secs: 5,
@@ -253,6 +254,7 @@ fn terms(ca_pem: String) -> Terms {
             renew_before_move: false,
             one_time_reserve: 0,
             offline_grace_secs: 0,
+            ..Policy::default()
         },
     }
 }

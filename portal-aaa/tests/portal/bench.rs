@@ -91,7 +91,7 @@ pub(crate) fn terms() -> Terms {
         },
         policy: Policy {
             version: 1,
-            networks: vec![Network { ssid: "Operator & Friends".to_owned(), priority: 1 }],
+            networks: vec![Network::new("Operator & Friends", 1)],
             enter_dbm: -67,
             leave_dbm: -77,
             dwell_secs: 3,
@@ -105,6 +105,7 @@ pub(crate) fn terms() -> Terms {
             renew_before_move: false,
             one_time_reserve: 0,
             offline_grace_secs: 0,
+            ..Policy::default()
         },
     }
 }
@@ -117,6 +118,7 @@ pub(crate) fn request(imsi: &str) -> String {
         mac: MAC,
         trigger: Trigger::Attach,
         agent: "test/1".to_owned(),
+        policy_version: None,
     };
     encode_request(&request).unwrap().as_str().to_owned()
 }
@@ -322,6 +324,14 @@ impl Issuer for Never {
         _now: u64,
         _request: &credential::IssueRequest,
     ) -> Result<provisioning::message::Credential, credential::IssueError> {
+        match *self {}
+    }
+
+    fn tell(
+        &self,
+        _now: u64,
+        _report: &provisioning::report::CredentialReport,
+    ) -> Result<(), credential::ReportError> {
         match *self {}
     }
 }

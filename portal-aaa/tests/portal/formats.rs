@@ -18,6 +18,7 @@ fn request(format: Format, imsi: &str) -> String {
         mac: MAC,
         trigger: Trigger::Attach,
         agent: "test/1".to_owned(),
+        policy_version: None,
     };
     format.encode_request(&request).unwrap().as_str().to_owned()
 }

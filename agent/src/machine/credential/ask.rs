@@ -28,8 +28,8 @@ impl Machine {
     }
 
     pub(super) fn ask(&mut self, trigger: Trigger) {
-        let (Some(bearer), Some(modem), Some(wlan)) =
-            (self.cellular.bearer(), self.cellular.modem.as_ref(), self.wlan.as_ref())
+        let (Some(route), Some(modem), Some(wlan)) =
+            (self.cellular_route(), self.cellular.modem.as_ref(), self.wlan.as_ref())
         else {
             return;
         };
@@ -42,11 +42,8 @@ impl Machine {
             mac: wlan.permanent_mac,
             trigger,
             agent: self.settings.agent.clone(),
+            policy_version: self.credential.policy_version(),
         };
-        // What DHCP or the router told is known only where the address was set.
-        let told = self.cellular.dns();
-        let dns = if told.is_empty() { name_servers(bearer) } else { told.to_vec() };
-        let route = provision::Route { interface: bearer.interface.clone(), dns };
         self.note(Note::CredentialRequested {
             trigger,
             imsi: request.imsi.clone(),
@@ -59,6 +56,17 @@ impl Machine {
         if !usable && !matches!(self.state, State::Provisioning | State::Offloaded) {
             self.enter(State::Provisioning);
         }
+    }
+}
+
+impl Machine {
+    /// The way by cellular, where that is up.
+    pub(super) fn cellular_route(&self) -> Option<provision::Route> {
+        let bearer = self.cellular.bearer().filter(|_| self.cellular.ready())?;
+        // What DHCP or the router told is known only where the address was set.
+        let told = self.cellular.dns();
+        let dns = if told.is_empty() { name_servers(bearer) } else { told.to_vec() };
+        Some(provision::Route { interface: bearer.interface.clone(), dns })
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use provisioning::report::{self, Outcome};
+
 use crate::{
     machine::{Action, Failure, Machine, Note, ReturnReason, State},
     supplicant::{self, JoinFailure, Owner},
@@ -61,11 +63,13 @@ impl Machine {
             supplicant::Event::Installed => {
                 self.credential.install.installing = false;
                 if let Some(username) = self.credential.install.username.clone() {
+                    self.report(&username, Outcome::Installed);
                     self.note(Note::CredentialInstalled { username });
                 }
             }
             supplicant::Event::Failed(text) => {
                 if std::mem::take(&mut self.credential.install.installing) {
+                    self.report_failure(report::Failure::Supplicant);
                     self.credential.install.username = None;
                     self.credential.install.retry_at = self.now.since_boot + INSTALL_RETRY;
                 }
@@ -78,6 +82,7 @@ impl Machine {
                     && let Some(username) = self.credential.install.username.clone()
                 {
                     self.credential.accepted(&username);
+                    self.report(&username, Outcome::FirstSuccess);
                 }
                 self.learn_connected();
             }
@@ -99,6 +104,15 @@ impl Machine {
             return;
         }
         match failure {
+            JoinFailure::Rejected => self.report_failure(report::Failure::RejectedByAaa),
+            JoinFailure::ServerCertificate | JoinFailure::CertificateDate => {
+                self.report_failure(report::Failure::ServerCertificate);
+            }
+            JoinFailure::AaaSilent => self.report_failure(report::Failure::AaaSilent),
+            JoinFailure::Association => self.report_failure(report::Failure::AssociationFailed),
+            JoinFailure::NotFound => {}
+        }
+        match failure {
             JoinFailure::Rejected => {
                 if let Some(username) = self.credential.install.username.clone() {
                     self.credential.refused(&username, self.now.unix);
@@ -110,6 +124,13 @@ impl Machine {
             }
             // The network's fault, not the credential's.
             JoinFailure::Association | JoinFailure::AaaSilent | JoinFailure::NotFound => {}
+        }
+    }
+
+    /// Of the one that stands in the supplicant.
+    pub(in crate::machine) fn report_failure(&mut self, failure: report::Failure) {
+        if let Some(username) = self.credential.install.username.clone() {
+            self.report(&username, Outcome::Failed(failure));
         }
     }
 

@@ -3,7 +3,7 @@
 //!
 //! | trigger | when |
 //! |---|---|
-//! | B1, B2 `Attach` | cellular is up and nothing usable is held |
+//! | B1, B2 `Attach` | cellular is up and nothing usable is held, or the policy wants a new one each time |
 //! | B3 `Periodic` | `renew_every_secs` after the newest was issued |
 //! | B4 `BeforeMove` | a network is to be joined and the newest is not fresh |
 //! | B5 `Expiry` | 50–80 % of the life are over, a point of each device's own |
@@ -13,7 +13,10 @@
 
 use std::time::Duration;
 
-use provisioning::message::{Credential, MAX_RESERVE, Reason, Trigger};
+use provisioning::{
+    message::{Credential, MAX_RESERVE, Reason, Trigger},
+    report::{self, Outcome},
+};
 
 use super::{alive, ending, ending_at};
 use crate::{
@@ -32,7 +35,7 @@ const FETCH_LIMIT: Duration = Duration::from_secs(60);
 /// A credential that came within this before the move counts as fetched before it (B4).
 const FRESH: Duration = Duration::from_secs(60);
 /// A policy cannot ask for more than one a minute, seconds.
-const LEAST_PERIOD: u64 = 60;
+pub(super) const LEAST_PERIOD: u64 = 60;
 /// A wrong server certificate asks for new trust at most this often: a rogue access point can make one at will.
 const TRUST_EVERY: Duration = Duration::from_secs(3600);
 
@@ -145,12 +148,25 @@ impl super::Keeper {
 
 impl Machine {
     pub(in crate::machine) fn learn_portal(&mut self, event: provision::Event) {
+        if let provision::Event::Reported { taken } = event {
+            self.learn_report(taken);
+            return;
+        }
         if self.credential.renew.asking_since.take().is_none() {
             return;
         }
         let now = self.now.since_boot;
         match event {
-            provision::Event::Granted(credential) => {
+            provision::Event::Reported { .. } => {}
+            provision::Event::Granted(mut credential) => {
+                let obeyed = self.credential.obey(&mut credential, &self.settings.policy_keys);
+                if let Err(disobeyed) = obeyed {
+                    self.fail(Failure::Policy, disobeyed.to_string());
+                    if self.credential.policy().is_none() {
+                        self.credential.renew.back_off(now, None);
+                        return;
+                    }
+                }
                 self.note(Note::CredentialReceived {
                     username: credential.username.clone(),
                     expires_at: credential.expires_at,
@@ -164,7 +180,11 @@ impl Machine {
                     // It would be asked for again at once.
                     self.credential.renew.back_off(now, None);
                 }
+                let username = credential.username.clone();
                 self.credential.take_in(*credential, self.now.unix);
+                if obeyed.is_err() {
+                    self.report(&username, Outcome::Failed(report::Failure::PolicyRefused));
+                }
                 self.last_failure =
                     self.last_failure.take().filter(|(failure, _)| !failure.is_before_credential());
                 if self.state != State::Offloaded {
@@ -214,6 +234,7 @@ impl Machine {
             self.ask(trigger);
         }
         self.install();
+        self.tell();
     }
 
     /// The state while the portal's answer is awaited.
@@ -240,6 +261,7 @@ impl Machine {
             keeper.newest().and_then(|newest| keeper.renew_at(newest)).and_then(wall),
             keeper.newest().and_then(periodic_at).and_then(wall),
             ends.filter_map(wall).min(),
+            keeper.report_deadline(now),
         ]
         .into_iter()
         .flatten()

@@ -5,6 +5,7 @@ mod invariants;
 mod keep;
 mod life;
 mod moves;
+mod policy;
 mod world;
 
 use provisioning::{
@@ -18,10 +19,7 @@ use provisioning::{
 pub(super) fn policy() -> Policy {
     Policy {
         version: 1,
-        networks: vec![
-            Network { ssid: "corp".into(), priority: 10 },
-            Network { ssid: "guest".into(), priority: 1 },
-        ],
+        networks: vec![Network::new("corp", 10), Network::new("guest", 1)],
         enter_dbm: -65,
         leave_dbm: -75,
         dwell_secs: 2,
@@ -35,6 +33,7 @@ pub(super) fn policy() -> Policy {
         renew_before_move: false,
         one_time_reserve: 0,
         offline_grace_secs: 0,
+        ..Policy::default()
     }
 }
 
@@ -55,5 +54,6 @@ pub(super) fn credential(n: u64, issued_at: u64, life: Option<u64>) -> Credentia
         expires_at: life.map(|secs| issued_at + secs),
         one_time: false,
         policy: policy(),
+        signed_policy: None,
     }
 }

@@ -6,6 +6,8 @@ use std::{collections::BinaryHeap, net::Ipv4Addr, time::Duration};
 use provisioning::{
     identity::Mac,
     message::{MacMode, Policy, Trigger},
+    report::Outcome,
+    signed::SignedPolicy,
 };
 
 use super::{credential, policy};
@@ -53,6 +55,7 @@ pub(super) struct Outside {
     pub(super) supplicant: bool,
     /// What credentials carry.
     pub(super) policy: Policy,
+    pub(super) signed: Option<SignedPolicy>,
     pub(super) one_time: bool,
     pub(super) mac_mode: MacMode,
     /// The AAA refuses these user names, and each one-time one that was used.
@@ -84,6 +87,7 @@ impl Default for Outside {
             life: None,
             supplicant: true,
             policy: policy(),
+            signed: None,
             one_time: false,
             mac_mode: MacMode::Permanent,
             refused: Vec::new(),
@@ -120,6 +124,10 @@ pub(super) struct World {
     pub(super) installed: Option<String>,
     pub(super) requests: Vec<(Duration, Trigger)>,
     pub(super) scans: Vec<Vec<u32>>,
+    /// What the portal was told.
+    pub(super) reports: Vec<(Outcome, Option<u64>)>,
+    /// Versions that requests told.
+    pub(super) told_versions: Vec<Option<u64>>,
     pub(super) probes: Vec<Duration>,
     pub(super) saves: u64,
     pub(super) unlocks: u64,
@@ -204,6 +212,8 @@ impl World {
             installed: None,
             requests: Vec::new(),
             scans: Vec::new(),
+            reports: Vec::new(),
+            told_versions: Vec::new(),
             probes: Vec::new(),
             saves: 0,
             unlocks: 0,
@@ -420,15 +430,21 @@ impl World {
             Action::Portal(provision::Command::Fetch { request, .. }) => {
                 self.fetches += 1;
                 self.requests.push((self.now, request.trigger));
+                self.told_versions.push(request.policy_version);
                 let event = self.outside.portal.clone().unwrap_or_else(|| {
                     let issued = EPOCH + self.unix_offset + self.now.as_secs();
                     let mut credential = credential(self.fetches, issued, self.outside.life);
                     credential.policy = self.outside.policy.clone();
                     credential.one_time = self.outside.one_time;
                     credential.mac_mode = self.outside.mac_mode;
+                    credential.signed_policy = self.outside.signed.clone();
                     provision::Event::Granted(Box::new(credential))
                 });
                 self.later(150, Input::Portal(event));
+            }
+            Action::Portal(provision::Command::Report { report, .. }) => {
+                self.reports.push((report.outcome, report.policy_version));
+                self.later(50, Input::Portal(provision::Event::Reported { taken: true }));
             }
             Action::Supplicant(command) => self.supplicant(command),
             Action::Wlan(wlan::Command::SetMac(mac)) => {

@@ -116,7 +116,7 @@ impl Server {
         let addresses: Vec<IpAddr> = addresses.iter().map(|text| text.parse().expect("address")).collect();
         let dns = dns_server(move |query| vec![with_addresses(query, &addresses)]);
         let agent = http::agent(Stub::with_servers("lo", vec![dns]), "lo", Some(roots), limits);
-        post(&agent, url, self.format, &request()).unwrap_or_else(|failed| failed)
+        ask(&agent, url, self.format, &request()).unwrap_or_else(|failed| failed)
     }
 
     fn simply(&self) -> Event {
@@ -200,6 +200,7 @@ fn request() -> CredentialRequest {
         mac: "02:00:00:00:00:01".parse().expect("MAC"),
         trigger: Trigger::Attach,
         agent: "wifi-offloadd/test".to_owned(),
+        policy_version: None,
     }
 }
 

@@ -36,7 +36,7 @@ pub(crate) fn credential() -> Credential {
         one_time: false,
         policy: Policy {
             version: 1,
-            networks: vec![Network { ssid: "OperatorWiFi".into(), priority: 5 }],
+            networks: vec![Network::new("OperatorWiFi", 5)],
             enter_dbm: -65,
             leave_dbm: -75,
             dwell_secs: 1,
@@ -50,7 +50,9 @@ pub(crate) fn credential() -> Credential {
             renew_before_move: false,
             one_time_reserve: 0,
             offline_grace_secs: 0,
+            ..Policy::default()
         },
+        signed_policy: None,
     }
 }
 

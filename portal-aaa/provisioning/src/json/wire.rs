@@ -12,7 +12,9 @@ use crate::{
         Credential, CredentialRequest, EapSettings, Flaw, InnerMethod, MAX_RESERVE, MacMode, OuterMethod,
         Policy, Reason, Refusal, Trigger,
     },
+    report::{CredentialReport, Failure, Outcome, Proof},
     secret::Password,
+    signed::SignedPolicy,
     xml::text::{mac, rfc3339, station, time},
 };
 
@@ -37,6 +39,8 @@ pub(super) struct RequestOut<'a> {
     mac: String,
     trigger: Trigger,
     agent: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy_version: Option<u64>,
 }
 
 impl<'a> RequestOut<'a> {
@@ -47,6 +51,7 @@ impl<'a> RequestOut<'a> {
             mac: request.mac.to_string(),
             trigger: request.trigger,
             agent: &request.agent,
+            policy_version: request.policy_version,
         }
     }
 }
@@ -62,14 +67,73 @@ pub(super) struct RequestIn {
     mac: Mac,
     trigger: Trigger,
     agent: String,
+    #[serde(default, deserialize_with = "some_number")]
+    policy_version: Option<u64>,
 }
 
 impl From<RequestIn> for CredentialRequest {
     fn from(read: RequestIn) -> Self {
-        let RequestIn { imsi, imei, mac, trigger, agent } = read;
-        Self { imsi, imei, mac, trigger, agent }
+        let RequestIn { imsi, imei, mac, trigger, agent, policy_version } = read;
+        Self { imsi, imei, mac, trigger, agent, policy_version }
     }
 }
+
+#[derive(Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) struct ReportOut<'a> {
+    username: &'a str,
+    outcome: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failure: Option<Failure>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    policy_version: Option<u64>,
+    agent: &'a str,
+    proof: String,
+}
+
+impl<'a> ReportOut<'a> {
+    pub(super) fn new(report: &'a CredentialReport) -> Self {
+        Self {
+            username: &report.username,
+            outcome: report.outcome.code(),
+            failure: report.outcome.failure(),
+            policy_version: report.policy_version,
+            agent: &report.agent,
+            proof: report.proof.text(),
+        }
+    }
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub(super) struct ReportIn {
+    username: String,
+    outcome: String,
+    #[serde(default, deserialize_with = "some_failure")]
+    failure: Option<Failure>,
+    #[serde(default, deserialize_with = "some_number")]
+    policy_version: Option<u64>,
+    agent: String,
+    proof: String,
+}
+
+impl ReportIn {
+    pub(super) fn report(self) -> Result<CredentialReport, JsonError> {
+        let Self { username, outcome, failure, policy_version, agent, proof } = self;
+        let value = |field| JsonError::Value { field };
+        Ok(CredentialReport {
+            username,
+            outcome: Outcome::read(&outcome, failure).ok_or(value("outcome"))?,
+            policy_version,
+            agent,
+            proof: Proof::of_text(&proof).ok_or(value("proof"))?,
+        })
+    }
+}
+
+/// An object with nothing in it.
+#[derive(Serialize, Deserialize)]
+pub(super) struct Nothing {}
 
 #[derive(Serialize)]
 #[serde(rename_all = "kebab-case")]
@@ -84,6 +148,8 @@ pub(super) struct CredentialOut<'a> {
     expires: Option<String>,
     one_time: bool,
     policy: &'a Policy,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    signed_policy: Option<&'a str>,
 }
 
 #[derive(Serialize)]
@@ -136,6 +202,7 @@ impl<'a> CredentialOut<'a> {
             expires,
             one_time: credential.one_time,
             policy: &credential.policy,
+            signed_policy: credential.signed_policy.as_ref().map(SignedPolicy::as_str),
         })
     }
 }
@@ -155,6 +222,8 @@ pub(super) struct CredentialIn {
     expires: Option<u64>,
     one_time: bool,
     policy: Policy,
+    #[serde(default, deserialize_with = "signed_policy")]
+    signed_policy: Option<SignedPolicy>,
 }
 
 #[derive(Deserialize)]
@@ -176,7 +245,17 @@ struct MacIn {
 
 impl From<CredentialIn> for Credential {
     fn from(read: CredentialIn) -> Self {
-        let CredentialIn { username, password, eap, mac, issued, expires, one_time, mut policy } = read;
+        let CredentialIn {
+            username,
+            password,
+            eap,
+            mac,
+            issued,
+            expires,
+            one_time,
+            mut policy,
+            signed_policy,
+        } = read;
         policy.one_time_reserve = policy.one_time_reserve.min(MAX_RESERVE);
         let EapIn { outer, inner, anonymous_identity, server_name, ca } = eap;
         Self {
@@ -188,6 +267,7 @@ impl From<CredentialIn> for Credential {
             expires_at: expires,
             one_time,
             policy,
+            signed_policy,
         }
     }
 }
@@ -262,6 +342,19 @@ fn address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Mac, D::Error> 
 
 fn some_address<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Mac>, D::Error> {
     address(deserializer).map(Some)
+}
+
+/// `null` is no number: a request says what it says, or nothing.
+fn some_number<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<u64>, D::Error> {
+    u64::deserialize(deserializer).map(Some)
+}
+
+fn some_failure<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Failure>, D::Error> {
+    Failure::deserialize(deserializer).map(Some)
+}
+
+fn signed_policy<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<SignedPolicy>, D::Error> {
+    text(deserializer)?.parse().map(Some).map_err(D::Error::custom)
 }
 
 fn seconds<'de, D: Deserializer<'de>>(deserializer: D) -> Result<u64, D::Error> {

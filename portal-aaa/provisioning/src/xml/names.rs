@@ -1,7 +1,10 @@
 //! How the closed sets of values are called in messages; the same names as their serde encoding has.
 
 use super::XmlError;
-use crate::message::{AfterMove, InnerMethod, OuterMethod, Reason, Sequence, Trigger};
+use crate::message::{
+    AfterMove, ApFilter, InnerMethod, Offload, OuterMethod, Reason, Sequence, SmsUse, Threshold, Trigger,
+    UseCredential,
+};
 
 /// A set of values that each have a name.
 pub(super) trait Named: Copy + PartialEq + 'static {
@@ -53,6 +56,29 @@ impl Named for Sequence {
         &[("make-before-break", Self::MakeBeforeBreak), ("break-before-make", Self::BreakBeforeMake)];
 }
 
+impl Named for ApFilter {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("policy-ssid", Self::PolicySsid), ("operator-owned", Self::OperatorOwned), ("any", Self::Any)];
+}
+
+impl Named for Offload {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("automatic", Self::Automatic), ("on-request", Self::OnRequest), ("never", Self::Never)];
+}
+
+impl Named for Threshold {
+    const NAMES: &'static [(&'static str, Self)] = &[("dbm", Self::Dbm), ("off", Self::Off)];
+}
+
+impl Named for UseCredential {
+    const NAMES: &'static [(&'static str, Self)] = &[("newest", Self::Newest), ("oldest", Self::Oldest)];
+}
+
+impl Named for SmsUse {
+    const NAMES: &'static [(&'static str, Self)] =
+        &[("never", Self::Never), ("fallback", Self::Fallback), ("always", Self::Always)];
+}
+
 impl Named for Reason {
     const NAMES: &'static [(&'static str, Self)] = &[
         (Self::BadRequest.code(), Self::BadRequest),
@@ -95,6 +121,11 @@ mod tests {
         check::<InnerMethod>(3);
         check::<AfterMove>(3);
         check::<Sequence>(2);
+        check::<ApFilter>(3);
+        check::<Offload>(3);
+        check::<Threshold>(2);
+        check::<UseCredential>(2);
+        check::<SmsUse>(3);
         check::<Reason>(7);
     }
 }

@@ -12,9 +12,10 @@ use super::{
 };
 use crate::{
     message::{
-        AfterMove, Credential, EapSettings, InnerMethod, MAX_RESERVE, MacMode, Network, OuterMethod, Policy,
-        Sequence,
+        AfterMove, ApFilter, Credential, EapSettings, InnerMethod, MAX_RESERVE, MacMode, Network, Offload,
+        OuterMethod, Policy, Sequence, SmsUse, Threshold, UseCredential,
     },
+    passpoint::{MAX_CONSORTIUMS, MAX_DOMAINS, MAX_PASSPOINTS, Passpoint},
     secret::Password,
 };
 
@@ -37,8 +38,17 @@ pub fn encode_credential(credential: &Credential) -> Result<Document, XmlError> 
             w.leaf("expires", &rfc3339("expires", expires_at)?);
         }
         w.leaf("one-time", if credential.one_time { "true" } else { "false" });
-        w.parent("policy", |w| write_policy(w, &credential.policy))
+        w.parent("policy", |w| write_policy(w, &credential.policy))?;
+        if let Some(signed) = &credential.signed_policy {
+            w.leaf("signed-policy", signed.as_str());
+        }
+        Ok(())
     })
+}
+
+/// Whether a message could carry this policy; the error names the field that is in the way.
+pub(crate) fn check_policy(policy: &Policy) -> Result<(), XmlError> {
+    Writer::document("policy", |w| write_policy(w, policy)).map(drop)
 }
 
 /// Reads what the portal gives.
@@ -62,6 +72,14 @@ pub(super) fn read_credential(root: Node) -> Result<Credential, XmlError> {
         expires_at,
         one_time: boolean("one-time", child(&root, "one-time")?)?,
         policy: read_policy(root.required("policy")?)?,
+        signed_policy: match root.optional("signed-policy")? {
+            Some(node) => Some(
+                node.leaf("signed-policy")?
+                    .parse()
+                    .map_err(|_| XmlError::Value { element: "signed-policy" })?,
+            ),
+            None => None,
+        },
     })
 }
 
@@ -121,6 +139,9 @@ fn write_policy(w: &mut Writer, policy: &Policy) -> Result<(), XmlError> {
         w.parent("network", |w| {
             w.leaf("ssid", line("ssid", &network.ssid, MAX_SSID)?);
             w.leaf("priority", &network.priority.to_string());
+            if network.operator_owned {
+                w.leaf("operator-owned", "true");
+            }
             Ok(())
         })?;
     }
@@ -153,6 +174,46 @@ fn write_later(w: &mut Writer, policy: &Policy) -> Result<(), XmlError> {
     if policy.offline_grace_secs > 0 {
         w.leaf("offline-grace-secs", &policy.offline_grace_secs.to_string());
     }
+    named(w, "ap-filter", policy.ap_filter)?;
+    if policy.passpoints.len() > MAX_PASSPOINTS {
+        return Err(XmlError::TooMany);
+    }
+    for passpoint in &policy.passpoints {
+        w.parent("passpoint", |w| write_passpoint(w, passpoint))?;
+    }
+    named(w, "offload", policy.offload)?;
+    named(w, "threshold", policy.threshold)?;
+    named(w, "use-credential", policy.use_credential)?;
+    if policy.renew_on_attach {
+        w.leaf("renew-on-attach", "true");
+    }
+    named(w, "sms", policy.sms)
+}
+
+fn named<T: Named + Default>(w: &mut Writer, element: &'static str, value: T) -> Result<(), XmlError> {
+    if value != T::default() {
+        w.leaf(element, value.name(element)?);
+    }
+    Ok(())
+}
+
+fn write_passpoint(w: &mut Writer, passpoint: &Passpoint) -> Result<(), XmlError> {
+    if passpoint.roaming_consortiums.len() > MAX_CONSORTIUMS || passpoint.domains.len() > MAX_DOMAINS {
+        return Err(XmlError::TooMany);
+    }
+    if !passpoint.is_recognisable() {
+        return Err(XmlError::Value { element: "passpoint" });
+    }
+    w.leaf("priority", &passpoint.priority.to_string());
+    for oi in &passpoint.roaming_consortiums {
+        w.leaf("roaming-consortium", &oi.to_string());
+    }
+    for domain in &passpoint.domains {
+        w.leaf("domain", line("domain", domain, MAX_NAME)?);
+    }
+    if let Some(realm) = &passpoint.realm {
+        w.leaf("realm", line("realm", realm, MAX_NAME)?);
+    }
     Ok(())
 }
 
@@ -165,6 +226,7 @@ fn read_policy(node: &Node) -> Result<Policy, XmlError> {
         networks.push(Network {
             ssid: line("ssid", child(network, "ssid")?, MAX_SSID)?.to_owned(),
             priority: number("priority", child(network, "priority")?)?,
+            operator_owned: later(network, "operator-owned", boolean)?,
         });
     }
     let seconds = |element| child(node, element).and_then(|text| number::<u32>(element, text));
@@ -187,7 +249,44 @@ fn read_policy(node: &Node) -> Result<Policy, XmlError> {
             number(element, text).map(|reserve: u8| reserve.min(MAX_RESERVE))
         })?,
         offline_grace_secs: later(node, "offline-grace-secs", number)?,
+        ap_filter: later(node, "ap-filter", ApFilter::read)?,
+        passpoints: read_passpoints(node)?,
+        offload: later(node, "offload", Offload::read)?,
+        threshold: later(node, "threshold", Threshold::read)?,
+        use_credential: later(node, "use-credential", UseCredential::read)?,
+        renew_on_attach: later(node, "renew-on-attach", boolean)?,
+        sms: later(node, "sms", SmsUse::read)?,
     })
+}
+
+fn read_passpoints(node: &Node) -> Result<Vec<Passpoint>, XmlError> {
+    let mut passpoints = Vec::new();
+    for entry in node.all("passpoint") {
+        let text = |node: &Node, element| {
+            node.leaf(element).and_then(|text| line(element, text, MAX_NAME)).map(str::to_owned)
+        };
+        let oi = |node: &Node| {
+            let element = "roaming-consortium";
+            node.leaf(element)?.parse().map_err(|_| XmlError::Value { element })
+        };
+        let passpoint = Passpoint {
+            priority: number("priority", child(entry, "priority")?)?,
+            roaming_consortiums: entry.all("roaming-consortium").map(oi).collect::<Result<_, _>>()?,
+            domains: entry.all("domain").map(|node| text(node, "domain")).collect::<Result<_, _>>()?,
+            realm: entry.optional("realm")?.map(|node| text(node, "realm")).transpose()?,
+        };
+        let many = passpoints.len() == MAX_PASSPOINTS
+            || passpoint.roaming_consortiums.len() > MAX_CONSORTIUMS
+            || passpoint.domains.len() > MAX_DOMAINS;
+        if many {
+            return Err(XmlError::TooMany);
+        }
+        if !passpoint.is_recognisable() {
+            return Err(XmlError::Value { element: "passpoint" });
+        }
+        passpoints.push(passpoint);
+    }
+    Ok(passpoints)
 }
 
 /// An element that came after version 0.1.0: a portal that does not send it means its default.

@@ -7,13 +7,13 @@ use super::{
     XmlError,
     names::Named,
     read::{Node, parse},
-    text::{ascii, mac, station},
+    text::{ascii, mac, number, station},
     write::{Document, Writer},
 };
 use crate::message::{CredentialRequest, Trigger};
 
-const ROOT: &str = "credential-request";
-const MAX_AGENT: usize = 64;
+pub(super) const ROOT: &str = "credential-request";
+pub(super) const MAX_AGENT: usize = 64;
 
 /// Writes what the device asks.
 pub fn encode_request(request: &CredentialRequest) -> Result<Document, XmlError> {
@@ -30,6 +30,9 @@ pub fn encode_request(request: &CredentialRequest) -> Result<Document, XmlError>
         w.leaf("mac", &station("mac", request.mac)?);
         w.leaf("trigger", request.trigger.name("trigger")?);
         w.leaf("agent", ascii("agent", &request.agent, MAX_AGENT)?);
+        if let Some(version) = request.policy_version {
+            w.leaf("policy-version", &version.to_string());
+        }
         Ok(())
     })
 }
@@ -54,6 +57,10 @@ pub(super) fn read_request(root: Node) -> Result<CredentialRequest, XmlError> {
         mac: mac("mac", fields.required("mac")?)?,
         trigger: Trigger::read("trigger", fields.required("trigger")?)?,
         agent: ascii("agent", fields.required("agent")?, MAX_AGENT)?.to_owned(),
+        policy_version: match fields.optional("policy-version")? {
+            Some(text) => Some(number("policy-version", text)?),
+            None => None,
+        },
     };
     fields.end()?;
     Ok(request)

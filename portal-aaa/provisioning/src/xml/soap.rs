@@ -11,16 +11,19 @@ pub use self::fault::{Fault, decode_refusal, encode_fault, encode_refusal};
 use super::{
     Document, MAX_BODY, XmlError,
     read::{Instructions, Node, Space, parse_any},
-    reply, request,
+    reply, report, request,
     write::DECLARATION,
 };
 use crate::{
     document::Secretive,
     message::{Credential, CredentialRequest},
+    report::{CredentialReport, DeviceMessage},
 };
 
 /// What `SOAPAction` (1.1) and the parameter `action` (1.2) say; without the quotes.
 pub const ACTION: &str = "urn:wifi-offload:provisioning:1:request";
+/// The same, of a report.
+pub const REPORT_ACTION: &str = "urn:wifi-offload:provisioning:1:report";
 
 /// Version of the envelope.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -60,7 +63,7 @@ pub enum SoapError {
     #[error("the SOAP envelope has a header block that must be understood and is not known")]
     NotUnderstood,
     /// It says that it wants something else than a credential.
-    #[error("the SOAP action is missing or is not {ACTION}")]
+    #[error("the SOAP action is missing, or neither {ACTION} nor {REPORT_ACTION}")]
     Action,
     /// A fault that holds no refusal of ours.
     #[error("a SOAP fault without a refusal in it")]
@@ -118,6 +121,26 @@ pub fn encode_credential(version: Version, credential: &Credential) -> Result<Do
 /// Reads what the portal gives.
 pub fn decode_credential(version: Version, octets: &[u8]) -> Result<Credential, SoapError> {
     Ok(reply::read_credential(open(version, octets)?)?)
+}
+
+/// Writes what the device tells.
+pub fn encode_report(version: Version, report: &CredentialReport) -> Result<Document, SoapError> {
+    envelope(version, "", &[element(&super::encode_report(report)?)])
+}
+
+/// Reads whatever a device sends.
+pub fn decode_message(version: Version, octets: &[u8]) -> Result<DeviceMessage, SoapError> {
+    Ok(super::read_message(open(version, octets)?)?)
+}
+
+/// Writes that a report was taken in.
+pub fn encode_accepted(version: Version) -> Result<Document, SoapError> {
+    envelope(version, "", &[element(&super::encode_accepted()?)])
+}
+
+/// Reads that a report was taken in.
+pub fn decode_accepted(version: Version, octets: &[u8]) -> Result<(), SoapError> {
+    Ok(report::read_accepted(&open(version, octets)?)?)
 }
 
 /// A document without its XML declaration, to stand in another.

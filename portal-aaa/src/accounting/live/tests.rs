@@ -79,6 +79,7 @@ fn terms() -> Terms {
             renew_before_move: false,
             one_time_reserve: 0,
             offline_grace_secs: 0,
+            ..Policy::default()
         },
     }
 }
@@ -103,6 +104,7 @@ impl Bench {
             mac: STATION,
             lifetime: Some(lifetime.parse().unwrap()),
             source: None,
+            runs_policy: None,
         };
         self.authority.issue(AT, &request, &mut system_random).unwrap().username
     }

@@ -57,6 +57,7 @@ fn terms(mac: MacBinding) -> Terms {
             renew_before_move: false,
             one_time_reserve: 0,
             offline_grace_secs: 0,
+            ..Policy::default()
         },
     }
 }
@@ -77,6 +78,7 @@ fn request(lifetime: Option<Lifetime>) -> IssueRequest {
         mac: MAC,
         lifetime,
         source: Some("10.64.0.2".parse().unwrap()),
+        runs_policy: None,
     }
 }
 
@@ -115,6 +117,117 @@ fn an_issued_credential_logs_on_and_its_record_was_there_first() {
     assert_eq!(**open(Purpose::Password, &record.password), *issued.password.expose().as_bytes());
     assert_eq!(record.subscriber, bench.keys.handle_imsi(&"001010123456789".parse().unwrap()));
     assert_eq!((record.mac, record.policy_version), (Some(MAC), 4));
+}
+
+#[test]
+fn a_device_gets_the_policy_of_its_card_else_of_its_group_else_of_all() {
+    use crate::store::{
+        SubscriberEntry, Subscribers as _,
+        policy::{PolicyShelf as _, Scope},
+    };
+
+    let bench = bench(MacBinding::Permanent);
+    let say = |scope, document: &str| {
+        // What cannot work is looked for beyond this; these base terms have no network.
+        let networks = r#""networks":[{"ssid":"x","priority":1}]"#;
+        let document = format!("{{{networks},{document}}}");
+        bench.store.put_policies(&[(scope, Some(document))], NOW).unwrap();
+    };
+    say(Scope::Default, r#""dwell-secs":6"#);
+    say(Scope::Group("staff".to_owned()), r#""dwell-secs":7,"outer":"ttls","inner":"pap","lifetime":60"#);
+    let plain = bench.issue(None);
+    assert_eq!((plain.policy.dwell_secs, plain.policy.version, plain.expires_at), (6, 6, None));
+    let imsi = bench.keys.handle_imsi(&"001010123456789".parse().unwrap());
+    let entry = SubscriberEntry {
+        imsi,
+        imsi_sealed: crate::store::Sealed(vec![1]),
+        msisdn: None,
+        state: None,
+        group: Some("staff".to_owned()),
+    };
+    bench.store.put_subscribers(&[entry], NOW).unwrap();
+    let staff = bench.issue(None);
+    assert_eq!((staff.policy.dwell_secs, staff.policy.version, staff.expires_at), (7, 7, Some(NOW + 60)));
+    assert_eq!((staff.eap.outer, staff.eap.inner), (OuterMethod::Ttls, InnerMethod::Pap));
+    say(Scope::Device(MAC), r#""mac":"issued""#);
+    let device = bench.issue(seconds(30));
+    assert_eq!((device.policy.dwell_secs, device.policy.version, device.expires_at), (7, 8, Some(NOW + 30)));
+    let signed = device.signed_policy.as_ref().unwrap().open(&bench.keys.policy_keys()).unwrap();
+    assert_eq!(signed.policy, device.policy);
+    // The address that was made for it is the one that it is bound to.
+    let MacMode::Issued(address) = device.mac_mode else { panic!("{:?}", device.mac_mode) };
+    assert!(address.is_locally_administered() && address.0[0] & 1 == 0 && address != MAC);
+    assert_eq!(bench.check(NOW, &device.username).err(), Some(Reject::WrongMac));
+    assert!(bench.authority.check(NOW, &device.username, &at(Some(address))).is_ok());
+    let record = bench.store.credential(&device.username).unwrap().unwrap();
+    assert_eq!((record.mac, record.policy_version), (Some(address), 8));
+}
+
+#[test]
+fn a_new_epoch_breaks_no_live_credential() {
+    use crate::credential::{Rotation, create, rotate, token};
+
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join("keys.toml");
+    let store = Arc::new(SqliteStore::create(&dir.path().join("db")).unwrap());
+    let keys = Arc::new(create(&path, &mut system_random).unwrap());
+    let authority = Authority::new(keys, store, terms(MacBinding::Permanent), NOW).unwrap();
+    let issue = || authority.issue(NOW, &request(None), &mut system_random).unwrap();
+    let epoch = |credential: &Credential| token::epoch(&credential.username);
+    let works = |credential: &Credential| {
+        let login = authority.check(NOW, &credential.username, &at(Some(MAC)));
+        login.is_ok_and(|login| login.password == credential.password)
+    };
+    let old = issue();
+    rotate(&path, Rotation::AddEpoch, &mut system_random).unwrap();
+    assert!(authority.reload_keys(&path).unwrap());
+    let announced = issue();
+    rotate(&path, Rotation::NextEpoch, &mut system_random).unwrap();
+    assert!(authority.reload_keys(&path).unwrap() && !authority.reload_keys(&path).unwrap());
+    let new = issue();
+    assert_eq!((epoch(&old), epoch(&announced), epoch(&new)), (Some(1), Some(1), Some(2)));
+    assert!(works(&old) && works(&announced) && works(&new));
+    // What is signed follows the key at once.
+    let first = new.signed_policy.clone().unwrap();
+    rotate(&path, Rotation::AddPolicyKey, &mut system_random).unwrap();
+    authority.reload_keys(&path).unwrap();
+    let both = issue().signed_policy.unwrap().open(&first.open(&[]).unwrap().keys).unwrap().keys;
+    rotate(&path, Rotation::NextPolicyKey, &mut system_random).unwrap();
+    authority.reload_keys(&path).unwrap();
+    assert_eq!(issue().signed_policy.unwrap().open(&both[1..]).unwrap().keys, both[1..]);
+    // Once the last credential of an epoch has ended its key goes; a file that is none changes nothing.
+    rotate(&path, Rotation::Prune { keep: &[] }, &mut system_random).unwrap();
+    authority.reload_keys(&path).unwrap();
+    assert!(!works(&old) && works(&new));
+    std::fs::write(&path, "").unwrap();
+    assert!(authority.reload_keys(&path).is_err() && works(&new));
+}
+
+#[test]
+fn a_superseded_credential_is_refused_and_its_session_goes_on() {
+    let bench = bench(MacBinding::Permanent);
+    let (old, new) = (bench.issue(None), bench.issue(None));
+    let log_on = |credential: &Credential, session: &str| {
+        let login = bench.check(NOW, &credential.username)?;
+        bench.authority.consume(NOW, &login, session)?;
+        bench.authority.settle(NOW).unwrap();
+        bench.authority.refresh(NOW);
+        Ok::<_, Reject>(login)
+    };
+    let kicked = |login: &Login| {
+        let mut over = Vec::new();
+        let mut sessions = [(7, login.username.as_str(), 0)].into_iter();
+        bench.authority.verdicts(&mut sessions, &mut |session, _| over.push(session));
+        !over.is_empty()
+    };
+    let session = log_on(&old, "a").unwrap();
+    assert!(log_on(&old, "b").is_ok(), "the new one has not worked yet");
+    let newer = log_on(&new, "c").unwrap();
+    assert_eq!(bench.check(NOW, &old.username).err(), Some(Reject::Revoked));
+    assert!(!kicked(&session) && !kicked(&newer), "it is the same device");
+    bench.store.revoke_credentials(&crate::store::rotation::Which::Device(MAC), NOW).unwrap();
+    bench.authority.refresh(NOW);
+    assert!(kicked(&session) && kicked(&newer));
 }
 
 #[test]

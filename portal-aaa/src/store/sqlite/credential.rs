@@ -2,11 +2,15 @@
 
 use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Row, params};
 
-use super::{column, subscriber};
-use crate::store::{Change, CredentialRecord, Entitlement, Sealed, StoreError};
+use super::{column, rotation, subscriber};
+use crate::store::{
+    Change, CredentialRecord, Entitlement, Sealed, StoreError,
+    rotation::{Progress, Which, Why},
+};
 
-const COLUMNS: &str = "username, password_sealed, subscriber, imsi_sealed, imei_sealed, mac, source, issued_at, \
-                       expires_at, one_time, revoked_at, policy_version";
+pub(super) const COLUMNS: &str = "username, password_sealed, subscriber, imsi_sealed, imei_sealed, mac, source, \
+                                  issued_at, expires_at, one_time, revoked_at, policy_version, device, serial, \
+                                  superseded_at, revoked_why, installed_at, worked_at, failed_at, failure, runs_policy";
 
 pub(super) fn insert(
     db: &Connection,
@@ -14,10 +18,12 @@ pub(super) fn insert(
     entitlement: Entitlement,
 ) -> Result<(), StoreError> {
     subscriber::entitled(db, record.subscriber, entitlement)?;
+    let serial = rotation::supersede(db, record)?;
     let time = |at: Option<u64>| at.map(|at| column::signed(at, "time")).transpose();
     let inserted = db
         .prepare_cached(&format!(
-            "INSERT INTO credential ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)"
+            "INSERT INTO credential ({COLUMNS}) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12, ?13, ?14,
+             NULL, NULL, NULL, NULL, NULL, NULL, ?15)"
         ))?
         .execute(params![
             record.username.to_ascii_lowercase(),
@@ -32,6 +38,9 @@ pub(super) fn insert(
             record.one_time,
             time(record.revoked_at)?,
             column::signed(record.policy_version, "policy_version")?,
+            record.device.map(|mac| mac.to_string()),
+            serial,
+            record.progress.runs_policy.map(|version| column::signed(version, "runs_policy")).transpose()?,
         ]);
     match inserted {
         Ok(_) => Ok(()),
@@ -80,29 +89,14 @@ pub(super) fn find(db: &Connection, username: &str) -> Result<Option<CredentialR
 }
 
 pub(super) fn revoke(db: &Connection, username: &str, now: u64) -> Result<Change, StoreError> {
-    let username = username.to_ascii_lowercase();
-    let revoked_at: Option<Option<i64>> = db
-        .prepare_cached("SELECT revoked_at FROM credential WHERE username = ?1")?
-        .query_row([&username], |row| row.get(0))
-        .optional()?;
-    match revoked_at {
+    match rotation::standing(db, username)? {
         None => Ok(Change::Missing),
-        Some(Some(_)) => Ok(Change::Identity),
-        Some(None) => {
-            db.prepare_cached("UPDATE credential SET revoked_at = ?2 WHERE username = ?1")?
-                .execute(params![username, column::signed(now, "revoked_at")?])?;
+        Some(true) => Ok(Change::Identity),
+        Some(false) => {
+            rotation::revoke(db, &Which::Username(username.to_owned()), now)?;
             Ok(Change::Updated)
         }
     }
-}
-
-pub(super) fn revoked(db: &Connection, now: u64) -> Result<Vec<String>, StoreError> {
-    let mut statement = db.prepare_cached(
-        "SELECT username FROM credential
-         WHERE revoked_at IS NOT NULL AND (expires_at IS NULL OR expires_at > ?1)",
-    )?;
-    let names = statement.query_map([column::signed(now, "now")?], |row| row.get(0))?;
-    names.map(|name| Ok(name?)).collect()
 }
 
 pub(super) fn use_once(db: &Connection, username: &str, session: &str, now: u64) -> Result<bool, StoreError> {
@@ -118,7 +112,7 @@ pub(super) fn use_once(db: &Connection, username: &str, session: &str, now: u64)
     Ok(first == session)
 }
 
-fn read(row: &Row<'_>) -> Result<CredentialRecord, StoreError> {
+pub(super) fn read(row: &Row<'_>) -> Result<CredentialRecord, StoreError> {
     let sealed = |column: usize| row.get::<_, Option<Vec<u8>>>(column).map(|value| value.map(Sealed));
     let text = |column: usize| row.get::<_, Option<String>>(column);
     let time = |column: usize, what| {
@@ -137,5 +131,16 @@ fn read(row: &Row<'_>) -> Result<CredentialRecord, StoreError> {
         one_time: row.get(9)?,
         revoked_at: time(10, "credential.revoked_at")?,
         policy_version: column::unsigned(row.get(11)?, "credential.policy_version")?,
+        device: text(12)?.map(|mac| column::mac(&mac, "credential.device")).transpose()?,
+        progress: Progress {
+            serial: column::unsigned(row.get(13)?, "credential.serial")?,
+            superseded_at: time(14, "credential.superseded_at")?,
+            revoked_why: text(15)?.as_deref().and_then(Why::of_word),
+            installed_at: time(16, "credential.installed_at")?,
+            worked_at: time(17, "credential.worked_at")?,
+            failed_at: time(18, "credential.failed_at")?,
+            failure: text(19)?,
+            runs_policy: time(20, "credential.runs_policy")?,
+        },
     })
 }

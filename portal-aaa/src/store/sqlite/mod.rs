@@ -12,6 +12,8 @@ mod column;
 mod credential;
 mod gateway;
 mod migrate;
+mod policy;
+mod rotation;
 mod session;
 mod subscriber;
 mod usage;
@@ -33,6 +35,8 @@ use super::{
     AccountRecord, AccountingRecord, By, Change, Client, ClientKind, CredentialRecord, Entitlement,
     GatewaySession, Handle, Listing, SessionRecord, Silence, Store, StoreError, SubscriberEntry,
     SubscriberRecord, Subscribers, Total, Usage,
+    policy::{PolicyList, PolicyShelf, Scope},
+    rotation::{Revocation, Told, Which},
 };
 
 /// How long a statement waits for another process's write.
@@ -178,8 +182,32 @@ impl Store for SqliteStore {
         self.write(|t| credential::revoke(t, username, now))
     }
 
-    fn revocations(&self, now: u64) -> Result<Vec<String>, StoreError> {
-        credential::revoked(&self.read(), now)
+    fn revoke_credentials(&self, which: &Which, now: u64) -> Result<u64, StoreError> {
+        self.write(|t| rotation::revoke(t, which, now))
+    }
+
+    fn credentials(&self, which: &Which, most: u32) -> Result<Vec<CredentialRecord>, StoreError> {
+        rotation::list(&self.read(), which, most)
+    }
+
+    fn revocations(&self, after: u64, now: u64) -> Result<Vec<Revocation>, StoreError> {
+        rotation::revocations(&self.read(), after, now)
+    }
+
+    fn prune_revocations(&self, now: u64, most: u32) -> Result<usize, StoreError> {
+        self.write(|t| rotation::prune(t, now, most))
+    }
+
+    fn confirm_credentials(&self, usernames: &[String], now: u64) -> Result<u64, StoreError> {
+        if rotation::any_new(&self.read(), usernames)? {
+            self.write(|t| rotation::confirm(t, usernames, now))
+        } else {
+            Ok(0)
+        }
+    }
+
+    fn tell(&self, told: &Told, now: u64) -> Result<Change, StoreError> {
+        self.write(|t| rotation::tell(t, told, now))
     }
 
     fn use_once(&self, username: &str, session: &str, now: u64) -> Result<bool, StoreError> {
@@ -245,6 +273,20 @@ impl Store for SqliteStore {
 
     fn totals(&self, from: u64, to: u64, by: By) -> Result<Vec<Total>, StoreError> {
         usage::totals(&self.read(), from, to, by)
+    }
+}
+
+impl PolicyShelf for SqliteStore {
+    fn put_policies(&self, entries: &[(Scope, Option<String>)], now: u64) -> Result<Vec<Change>, StoreError> {
+        self.write(|t| policy::put_all(t, entries, now))
+    }
+
+    fn policies(&self) -> Result<PolicyList, StoreError> {
+        policy::all(&mut self.read())
+    }
+
+    fn policy_version(&self) -> Result<u64, StoreError> {
+        policy::version(&self.read())
     }
 }
 

@@ -2,10 +2,10 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::column;
+use super::{column, policy, rotation};
 use crate::store::{
     Change, Entitlement, Handle, Listing, Sealed, StoreError, SubscriberEntry, SubscriberRecord,
-    SubscriberState,
+    SubscriberState, rotation::Which,
 };
 
 const COLUMNS: &str = "imsi, imsi_sealed, msisdn, msisdn_sealed, state, member_of, created_at, changed_at";
@@ -22,7 +22,7 @@ pub(super) fn put_all(db: &Connection, entries: &[SubscriberEntry], now: u64) ->
                 .execute([entry.imsi.0])?;
         }
     }
-    let mut listing = Listing::default();
+    let (mut listing, mut regrouped) = (Listing::default(), false);
     for (position, (entry, old)) in entries.iter().zip(before).enumerate() {
         if let Some((msisdn, _)) = &entry.msisdn
             && find_by_msisdn(db, *msisdn)?.is_some_and(|holder| holder.imsi != entry.imsi)
@@ -42,6 +42,7 @@ pub(super) fn put_all(db: &Connection, entries: &[SubscriberEntry], now: u64) ->
             created_at: old.as_ref().map_or(now, |old| old.created_at),
             changed_at: now,
         };
+        regrouped |= old.as_ref().map_or("", |old| &old.group) != new.group;
         match &old {
             None => listing.created += 1,
             Some(old) if SubscriberRecord { changed_at: old.changed_at, ..new.clone() } == *old => {
@@ -55,6 +56,10 @@ pub(super) fn put_all(db: &Connection, entries: &[SubscriberEntry], now: u64) ->
             listing.revoked += revoke_all(db, entry.imsi, now)?;
         }
     }
+    // Other policies now: the version that devices are told must not stand still, nor go back.
+    if regrouped {
+        policy::count(db)?;
+    }
     Ok(listing)
 }
 
@@ -64,9 +69,10 @@ pub(super) fn remove(
     revoke: bool,
     now: u64,
 ) -> Result<(Change, u64), StoreError> {
-    let removed = db.prepare_cached("DELETE FROM subscriber WHERE imsi = ?1")?.execute([imsi.0])?;
-    if removed == 0 {
-        return Ok((Change::Missing, 0));
+    let Some(old) = find(db, imsi)? else { return Ok((Change::Missing, 0)) };
+    db.prepare_cached("DELETE FROM subscriber WHERE imsi = ?1")?.execute([imsi.0])?;
+    if !old.group.is_empty() {
+        policy::count(db)?;
     }
     Ok((Change::Updated, if revoke { revoke_all(db, imsi, now)? } else { 0 }))
 }
@@ -136,10 +142,7 @@ fn write(db: &Connection, record: &SubscriberRecord) -> Result<(), StoreError> {
 }
 
 fn revoke_all(db: &Connection, subscriber: Handle, now: u64) -> Result<u64, StoreError> {
-    let revoked = db
-        .prepare_cached("UPDATE credential SET revoked_at = ?2 WHERE subscriber = ?1 AND revoked_at IS NULL")?
-        .execute(params![subscriber.0, column::signed(now, "revoked_at")?])?;
-    Ok(u64::try_from(revoked).unwrap_or(u64::MAX))
+    rotation::revoke(db, &Which::Subscriber(subscriber), now)
 }
 
 fn read(row: &Row<'_>) -> Result<SubscriberRecord, StoreError> {

@@ -13,7 +13,10 @@ use provisioning::identity::Mac;
 use super::*;
 use crate::{
     accounting::record::sample,
-    store::{ClientKind, MessageAuthenticator, Sealed, SubscriberState},
+    store::{
+        ClientKind, MessageAuthenticator, Sealed, SubscriberState,
+        rotation::{Outcome, Progress, Why},
+    },
 };
 
 mod sessions;
@@ -56,6 +59,8 @@ fn credential(username: &str) -> CredentialRecord {
         one_time: true,
         revoked_at: None,
         policy_version: 3,
+        device: None,
+        progress: Default::default(),
     }
 }
 
@@ -260,7 +265,6 @@ fn credentials_are_found_in_any_case_and_are_unique() {
         source: None,
         expires_at: None,
         one_time: false,
-        revoked_at: Some(5),
         ..credential("")
     };
     store.insert_credential(&bare).unwrap();
@@ -278,8 +282,108 @@ fn the_revocation_list_ends_with_the_credential() {
     assert_eq!(store.revoke_credential("device@x", 1_500).unwrap(), Change::Updated);
     assert_eq!(store.revoke_credential("nobody@x", 1_500).unwrap(), Change::Missing);
     assert_eq!(store.credential("ends@x").unwrap().unwrap().revoked_at, Some(1_500), "the first time stands");
-    assert_eq!(store.revocations(1_999).unwrap(), ["device@x", "ends@x"]);
-    assert_eq!(store.revocations(2_000).unwrap(), ["device@x"]);
+    let names = |after, now| {
+        let found = store.revocations(after, now).unwrap().into_iter();
+        found.map(|revocation| (revocation.seq, revocation.username)).collect::<Vec<_>>()
+    };
+    assert_eq!(names(0, 1_999), [(1, "ends@x".to_owned()), (2, "device@x".to_owned())]);
+    assert_eq!(names(1, 1_999), [(2, "device@x".to_owned())]);
+    assert_eq!(names(0, 2_000), [(2, "device@x".to_owned())]);
+    assert_eq!(store.prune_revocations(1_999, 9).unwrap(), 0);
+    assert_eq!(store.prune_revocations(2_000, 9).unwrap(), 1);
+    assert_eq!(names(0, 0), [(2, "device@x".to_owned())]);
+}
+
+/// Given to the card `card` at `at`.
+fn given(username: &str, card: u8, at: u64, one_time: bool) -> CredentialRecord {
+    CredentialRecord {
+        device: Some(Mac([2, 0, 0, 0, 0, card])),
+        issued_at: at,
+        expires_at: None,
+        one_time,
+        ..credential(username)
+    }
+}
+
+#[test]
+fn an_old_credential_dies_when_the_new_one_has_worked_and_not_before() {
+    let (dir, store) = new();
+    let why = |name: &str| store.credential(name).unwrap().unwrap().progress.revoked_why;
+    for (name, card, at) in [("a@x", 1, 10), ("b@x", 1, 20), ("other@x", 2, 20), ("c@x", 1, 20)] {
+        store.insert_credential(&given(name, card, at, false)).unwrap();
+    }
+    let (generation, other) = (store.generation().unwrap(), again(&dir));
+    let a = store.credential("a@x").unwrap().unwrap();
+    assert_eq!((a.progress.serial, a.progress.superseded_at, a.revoked_at), (1, Some(20), None));
+    assert_eq!(store.credential("c@x").unwrap().unwrap().progress.serial, 3);
+    // The first login of the second one: the first dies, the third is newer.
+    assert_eq!(other.confirm_credentials(&["b@x".to_owned(), "nobody@x".to_owned()], 30).unwrap(), 1);
+    assert_eq!(
+        (why("a@x"), why("b@x"), why("c@x"), why("other@x")),
+        (Some(Why::Superseded), None, None, None)
+    );
+    assert_eq!(store.credential("b@x").unwrap().unwrap().progress.worked_at, Some(30));
+    assert_eq!(store.confirm_credentials(&["b@x".to_owned()], 40).unwrap(), 0, "only the first counts");
+    assert_eq!(store.confirm_credentials(&["c@x".to_owned()], 50).unwrap(), 1);
+    assert_eq!(store.generation().unwrap(), generation, "sessions go on");
+    let found = store.revocations(0, 50).unwrap();
+    assert!(found.iter().all(|one| one.why == Why::Superseded));
+    assert_eq!(found.iter().map(|one| one.username.as_str()).collect::<Vec<_>>(), ["a@x", "b@x"]);
+    // What an operator takes back ends sessions, also those by a superseded one.
+    let last = found.last().unwrap().seq;
+    assert_eq!(store.revoke_credentials(&Which::Device(Mac([2, 0, 0, 0, 0, 1])), 60).unwrap(), 3);
+    assert_ne!(store.generation().unwrap(), generation);
+    let found = store.revocations(last, 60).unwrap();
+    assert_eq!(found.iter().map(|one| one.why).collect::<Vec<_>>(), [Why::Operator; 3]);
+    assert_eq!(store.credential("a@x").unwrap().unwrap().revoked_at, Some(30), "the first time stands");
+    assert_eq!(store.revoke_credentials(&Which::All, 60).unwrap(), 1);
+}
+
+#[test]
+fn one_time_credentials_are_held_side_by_side() {
+    let (_dir, store) = new();
+    let why = |name: &str| store.credential(name).unwrap().unwrap().progress.revoked_why;
+    for (name, one_time) in [("old@x", false), ("r1@x", true), ("r2@x", true), ("r3@x", true)] {
+        store.insert_credential(&given(name, 1, 10, one_time)).unwrap();
+    }
+    assert_eq!(store.credential("r1@x").unwrap().unwrap().progress.superseded_at, None);
+    assert_eq!(store.confirm_credentials(&["r2@x".to_owned()], 20).unwrap(), 1, "the one of another kind");
+    assert_eq!((why("old@x"), why("r1@x"), why("r3@x")), (Some(Why::Superseded), None, None));
+    store.insert_credential(&given("new@x", 1, 30, false)).unwrap();
+    assert_eq!(store.confirm_credentials(&["new@x".to_owned()], 40).unwrap(), 3);
+}
+
+#[test]
+fn what_a_device_tells_is_kept_once() {
+    let (_dir, store) = new();
+    for (name, at) in [("a@x", 10), ("b@x", 20)] {
+        store.insert_credential(&given(name, 1, at, false)).unwrap();
+    }
+    let tell = |username: &str, outcome, now| {
+        store.tell(&Told { username: username.to_owned(), outcome, runs_policy: Some(7) }, now).unwrap()
+    };
+    assert_eq!(tell("B@x", Outcome::Installed, 30), Change::Updated);
+    assert_eq!(tell("b@x", Outcome::Installed, 31), Change::Identity);
+    assert_eq!(tell("b@x", Outcome::Failed("wrong-password"), 32), Change::Updated);
+    assert_eq!(tell("b@x", Outcome::Worked, 33), Change::Updated);
+    assert_eq!(tell("b@x", Outcome::Worked, 34), Change::Identity);
+    assert_eq!(tell("nobody@x", Outcome::Worked, 34), Change::Missing);
+    let progress = store.credential("b@x").unwrap().unwrap().progress;
+    let expected = Progress {
+        serial: 2,
+        superseded_at: None,
+        revoked_why: None,
+        installed_at: Some(30),
+        worked_at: Some(33),
+        failed_at: Some(32),
+        failure: Some("wrong-password".to_owned()),
+        runs_policy: Some(7),
+    };
+    assert_eq!(progress, expected);
+    assert_eq!(store.credential("a@x").unwrap().unwrap().revoked_at, Some(33));
+    let names: Vec<_> =
+        store.credentials(&Which::All, 9).unwrap().into_iter().map(|record| record.username).collect();
+    assert_eq!(names, ["b@x", "a@x"]);
 }
 
 #[test]
@@ -461,7 +565,7 @@ fn who_is_barred_loses_all_that_he_has_and_gets_nothing_new() {
     }
     let suspended = [subscriber(1, None, Some(SubscriberState::Suspended))];
     assert_eq!(store.put_subscribers(&suspended, 9).unwrap().revoked, 2);
-    let mut revoked = store.revocations(9).unwrap();
+    let mut revoked: Vec<_> = store.revocations(0, 9).unwrap().into_iter().map(|one| one.username).collect();
     revoked.sort();
     assert_eq!(revoked, ["a@x", "b@x"]);
     let why = |done: Result<(), StoreError>| match done {
@@ -476,5 +580,5 @@ fn who_is_barred_loses_all_that_he_has_and_gets_nothing_new() {
     store.insert_entitled(&of(1, "h@x"), Entitlement::Listed).unwrap();
     assert_eq!(store.remove_subscriber(Handle([1; 32]), true, 11).unwrap(), (Change::Updated, 1));
     assert_eq!(store.remove_subscriber(Handle([1; 32]), true, 11).unwrap(), (Change::Missing, 0));
-    assert_eq!(store.revocations(11).unwrap().len(), 3);
+    assert_eq!(store.revocations(0, 11).unwrap().len(), 3);
 }

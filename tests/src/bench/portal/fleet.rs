@@ -57,6 +57,7 @@ impl Device {
             mac: self.mac,
             trigger: Trigger::Attach,
             agent: "lab/1".to_owned(),
+            policy_version: None,
         }
     }
 
