@@ -36,6 +36,8 @@ pub(crate) const VIRTUAL_LAPTOP: &[Package] = &[
     needed("dbus-daemon", "the system bus"),
     needed("dbus-system-bus-common", "its Debian configuration"),
     needed("dnsmasq-base", "DHCP behind the access point, DNS in the operator's core"),
+    needed("network-manager", "the other owner of the laptop's links, and what the agent is compared with"),
+    needed("busybox", "udhcpc: the DHCP client beside a bare supplicant"),
 ];
 
 /// Wanted by the modem suite, which runs without a virtual machine.

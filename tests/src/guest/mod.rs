@@ -1,7 +1,7 @@
 //! Process 1 of the virtual laptop: `lab` itself, started by the kernel as `/init`.
 //!
-//! Mounts, loads modules, does what the order says, reports, and gives its verdict to QEMU. There is no shell and no
-//! other init in the guest; processes that lose their parent stay zombies until the machine is gone, a minute later.
+//! Mounts, loads modules, does what the order says, reports, and gives its verdict to QEMU. There is no other
+//! init in the guest, and no shell but busybox's; processes that lose their parent stay zombies until the machine is gone, a minute later.
 
 pub(crate) mod boxed;
 mod scenarios;

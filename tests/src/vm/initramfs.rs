@@ -1,7 +1,8 @@
 //! The virtual laptop's whole disk: an initramfs made for one purpose.
 //!
 //! Programs with the libraries that `ldd` names, kernel modules with the modules that `modules.dep` names, a few
-//! configuration files, and `lab` itself as `/init`. Nothing else is in it, not even a shell. Called by `vm`.
+//! configuration files, and `lab` itself as `/init`. Nothing else is in it; the only shell is busybox's, for the scripts
+//! that a bare supplicant and udhcpc call. Called by `vm`.
 
 use std::{
     collections::BTreeSet,
@@ -22,8 +23,9 @@ pub(crate) const ORDER_FILE: &str = "/etc/lab-order.json";
 pub(crate) const PROJECT: &str = "/usr/share/wifi-offload";
 
 /// Debian's programs in the guest.
-const DEBIAN_PROGRAMS: [&str; 11] = [
+const DEBIAN_PROGRAMS: [&str; 15] = [
     "wpa_supplicant",
+    "wpa_cli",
     "hostapd",
     "iw",
     "ip",
@@ -33,11 +35,16 @@ const DEBIAN_PROGRAMS: [&str; 11] = [
     "ModemManager",
     "dbus-daemon",
     "dnsmasq",
+    "NetworkManager",
+    "nmcli",
+    "busybox",
     "/usr/lib/polkit-1/polkitd",
 ];
 
 /// Folders and files of Debian's packages that those programs read.
-const DEBIAN_FILES: [&str; 10] = [
+const DEBIAN_FILES: [&str; 11] = [
+    // NetworkManager's plug-ins: it knows no Wi-Fi without them.
+    "/usr/lib/x86_64-linux-gnu/NetworkManager",
     "/usr/lib/x86_64-linux-gnu/ModemManager",
     "/usr/share/ModemManager",
     // There is no udev in the guest: ModemManager applies its own rules itself.
@@ -127,6 +134,8 @@ impl Disk {
             "usr/lib",
             "usr/lib64",
             "etc/wifi-offload",
+            "etc/NetworkManager/system-connections",
+            "var/lib/NetworkManager",
         ] {
             self.archive.folder(folder)?;
         }
