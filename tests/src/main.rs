@@ -58,6 +58,10 @@ enum Command {
         /// Moves each way in suite handover: 100 where it is named, 3 where it is one of all
         #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
         moves: Option<u32>,
+        /// Suite handover with every signal trace and everything with NetworkManager, too; so it is where it is named
+        /// without --moves
+        #[arg(long)]
+        full: bool,
     },
     /// Measurements against real peers; without a name, says which there are
     Bench(bench::Options),
@@ -97,7 +101,7 @@ fn run(command: Command) -> Result<bool> {
             suite::list();
             Ok(true)
         }
-        Command::Test { name, moves, .. } => suite::run(name.as_deref(), moves),
+        Command::Test { name, moves, full, .. } => suite::run(name.as_deref(), moves, full),
         Command::Bench(options) => bench::run(&options),
         Command::Package => package::run().map(|()| true),
         Command::Inside { only, programs, out, .. } => guest::boxed::modem(only.as_deref(), &programs, &out),

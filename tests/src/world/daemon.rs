@@ -4,10 +4,11 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
+    thread,
     time::Duration,
 };
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use nix::{
     sys::signal::{Signal, kill},
     unistd::Pid,
@@ -53,12 +54,24 @@ impl Daemon {
 
     /// Starts it; its output goes to the end of its log.
     pub(crate) fn start(&mut self) -> Result<()> {
+        self.start_after(|| Ok(()))
+    }
+
+    /// The same from a thread that has done `first`, such as entering a namespace.
+    pub(crate) fn start_after(&mut self, first: impl FnOnce() -> Result<()> + Send) -> Result<()> {
         let log = fs::OpenOptions::new().create(true).append(true).open(&self.log)?;
         let [program, arguments @ ..] = self.words.as_slice() else { bail!("{}: no program", self.name) };
         let mut command: Command = self.place.command(program);
         command.args(arguments).envs(self.environment.iter().map(|(key, value)| (key, value)));
         command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
-        self.child = Some(command.spawn().with_context(|| format!("start {}", self.name))?);
+        let spawned: Result<Child> = thread::scope(|scope| {
+            let starter = scope.spawn(|| -> Result<Child> {
+                first()?;
+                Ok(command.spawn()?)
+            });
+            starter.join().map_err(|_| anyhow!("a thread died"))?
+        });
+        self.child = Some(spawned.with_context(|| format!("start {}", self.name))?);
         Ok(())
     }
 
