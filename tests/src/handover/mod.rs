@@ -94,7 +94,7 @@ pub(crate) fn run(
             run: &|world, _| figures::taken(world, &mut table.borrow_mut()),
         },
         Entry {
-            name: "signal-traces-without-flapping",
+            name: "signal-traces-beside-networkmanager",
             run: &|world, reporter| traces::traces(world, reporter, full, &mut table.borrow_mut()),
         },
         Entry {
@@ -105,7 +105,7 @@ pub(crate) fn run(
             },
         },
         Entry {
-            name: "networkmanager-beside-it",
+            name: "moves-beside-networkmanager",
             run: &|world, reporter| beside::moves(world, reporter, few, full, &mut table.borrow_mut()),
         },
     ];

@@ -15,7 +15,7 @@ use nix::{
     sched::{CloneFlags, unshare},
 };
 
-use super::{World, ap, daemon::Daemon, netns, netns::Netns, plan, stand_in::StandIn, supplicant};
+use super::{World, ap, daemon::Daemon, netns::Netns, plan, stand_in::StandIn, supplicant};
 use crate::{clock, text::tail, workshop};
 
 /// How long it may take to be there, emulated.
@@ -71,8 +71,6 @@ impl World {
         ];
         let mut manager = Daemon::new("NetworkManager", &here, &logs, &words).env(BUS, &bus);
         let stand_in = StandIn::build(&self.core.place)?;
-        // What it registers as endpoints (`connection.mptcp-flags`) is of use only within the kernel's limits.
-        netns::ip("mptcp limits set subflow 4 add_addr_accepted 4")?;
         manager.start_after(without_udev)?;
         let mut made = NetworkManager { manager, supplicant, bus, _cellular: stand_in };
         made.waits_for_route(self, plan::STAND_IN, START_LIMIT)?;

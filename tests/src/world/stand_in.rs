@@ -20,6 +20,8 @@ impl StandIn {
         core.ip(&format!("addr add {STAND_IN_GATEWAY}/30 dev {STAND_IN_END}"))?;
         core.ip(&format!("link set {STAND_IN_END} up"))?;
         netns::ip(&format!("link set {STAND_IN} up"))?;
+        // Endpoints are of use only within the kernel's limits.
+        netns::ip("mptcp limits set subflow 4 add_addr_accepted 4")?;
         Ok(made)
     }
 
@@ -33,7 +35,10 @@ impl StandIn {
 
 impl Drop for StandIn {
     fn drop(&mut self) {
-        // Its endpoint goes by itself with the address.
+        // Whoever had the laptop is gone, and the agent is not there yet: all endpoints are its own. The limit is the
+        // kernel's.
+        let _ = netns::ip("mptcp endpoint flush");
+        let _ = netns::ip("mptcp limits set subflow 2 add_addr_accepted 0");
         let _ = netns::ip(&format!("link del {STAND_IN}"));
     }
 }
