@@ -62,6 +62,10 @@ enum Command {
         /// Moves each way in suite handover: 100 where it is named, 3 where it is one of all
         #[arg(long, value_parser = clap::value_parser!(u32).range(1..=1000))]
         moves: Option<u32>,
+        /// Suite handover with every signal trace and everything with NetworkManager, too; so it is where it is named
+        /// without --moves
+        #[arg(long)]
+        full: bool,
         /// How often suite vm kills the agent, each time at a random moment
         #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000))]
         crashes: u32,
@@ -113,9 +117,9 @@ fn run(command: Command) -> Result<bool> {
             suite::list();
             Ok(true)
         }
-        Command::Test { name, moves, crashes, seed, .. } => {
+        Command::Test { name, moves, full, crashes, seed, .. } => {
             let seed = seed.map_or_else(random_seed, Ok)?;
-            suite::run(name.as_deref(), moves, report::Crashes { number: crashes, seed })
+            suite::run(name.as_deref(), moves, full, report::Crashes { number: crashes, seed })
         }
         Command::Bench(options) => bench::run(&options),
         Command::Package => package::run().map(|()| true),

@@ -35,6 +35,8 @@ pub(crate) enum Order {
         only: Option<String>,
         /// Moves to Wi-Fi, and as many back.
         moves: u32,
+        /// Every trace, and everything with NetworkManager, too.
+        full: bool,
     },
 }
 

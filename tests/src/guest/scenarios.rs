@@ -24,7 +24,10 @@ pub(crate) fn run(order: &Order, reporter: &Reporter) -> Result<bool> {
     };
     match order {
         Order::Demo { broken, owner } => script::run(*broken, *owner, &options, reporter),
-        Order::Handover { only, moves } => handover::run(only.as_deref(), *moves, &options, reporter),
+        Order::Handover { only, moves, full } => {
+            let extent = handover::Extent { moves: *moves, full: *full };
+            handover::run(only.as_deref(), extent, &options, reporter)
+        }
         Order::Test { only, crashes } => cases::vm(only.as_deref(), *crashes, &options, reporter),
     }
 }

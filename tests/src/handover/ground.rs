@@ -5,12 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::Result;
 
 use crate::{
     clock,
     traffic::{Carried, Download, Downloaded, Echo, Echoed, Socket},
-    world::{World, ap, netns::Netns, plan},
+    world::{World, ap, netns::Netns},
 };
 
 /// Until the agent holds a credential of the new policy.
@@ -21,15 +21,22 @@ pub(super) const MOVING: Duration = Duration::from_secs(60);
 const BEFORE: Duration = Duration::from_secs(3);
 /// How long it is watched after the route has moved.
 const AFTER: Duration = Duration::from_millis(1500);
+/// How long a connection that was told to end may stay silent.
+const SILENT: Duration = Duration::from_secs(20);
 /// Octets a second of a download: small, so that what is captured stays small.
 const RATE: u32 = 20_000;
 
 /// An agent with a credential under this policy: a new one where the policy was another.
 pub(super) fn begin(world: &mut World, after_move: &str) -> Result<()> {
+    begin_with(world, after_move, 0, 1)
+}
+
+/// The same with these times, seconds.
+pub(super) fn begin_with(world: &mut World, after_move: &str, dwell: u32, penalty: u32) -> Result<()> {
     let changed = world.core.set_policy(&[
         ("cellular-after-move", &format!("\"{after_move}\"")),
-        ("dwell-secs", "0"),
-        ("penalty-secs", "1"),
+        ("dwell-secs", &dwell.to_string()),
+        ("penalty-secs", &penalty.to_string()),
     ])?;
     if !changed && world.agent.daemon.pid().is_some() {
         return world.agent.wait_state(&["armed"], ARMED);
@@ -58,18 +65,27 @@ pub(super) fn leave(world: &mut World) -> Result<()> {
     world.agent.wait_state(&["armed"], MOVING)
 }
 
-/// The bearer's address, by which packets of cellular are known.
-pub(super) fn cellular() -> Result<IpAddr> {
-    plan::WWAN_ADDRESS.parse().context("an address")
-}
-
 /// When the packets of this flow came by cellular at or after `since`.
 pub(super) fn back(world: &World, echo: &Echo, since: Instant, limit: Duration) -> Result<Duration> {
-    let address = cellular()?;
     let came = clock::until("packets come by cellular", limit, || {
-        Ok(world.internet.came_from(echo, address, since))
+        let history = world.internet.history(echo);
+        Ok(history.into_iter().find(|(at, from)| *at >= since && !on_wlan(*from)).map(|(at, _)| at))
     })?;
     Ok(came.saturating_duration_since(since))
+}
+
+/// When the flow's packets came by Wi-Fi at or after `since`.
+pub(super) fn forward(world: &World, echo: &Echo, since: Instant, limit: Duration) -> Result<Duration> {
+    let came = clock::until("packets come by Wi-Fi", limit, || {
+        let history = world.internet.history(echo);
+        Ok(history.into_iter().find(|(at, from)| *at >= since && on_wlan(*from)).map(|(at, _)| at))
+    })?;
+    Ok(came.saturating_duration_since(since))
+}
+
+/// Whether an address is of the access point's network.
+pub(super) fn on_wlan(address: IpAddr) -> bool {
+    matches!(address, IpAddr::V4(address) if address.octets()[..3] == [10, 9, 0])
 }
 
 /// Traffic that is there before a move and until after it.
@@ -117,9 +133,14 @@ impl Flows {
 
     /// The route has moved: watches for a while longer, and counts.
     pub(super) fn finish(self, jitter: Duration) -> Result<Suffered> {
+        self.finish_within(jitter, SILENT)
+    }
+
+    /// The same where a connection that stays silent for so long counts as broken.
+    pub(super) fn finish_within(self, jitter: Duration, silent: Duration) -> Result<Suffered> {
         clock::pause(AFTER);
         let gap = self.gap();
-        let tcp = self.download.finish()?;
+        let tcp = self.download.finish_within(silent)?;
         let (free, connected): (Echoed, Echoed) = (self.free.finish()?, self.connected.finish()?);
         Ok(Suffered { lost: [free.lost, connected.lost], gap, jitter, tcp })
     }

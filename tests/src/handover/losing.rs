@@ -5,10 +5,10 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 
 use super::{
-    ground::{self, Flows, MOVING, back},
+    ground::{self, Flows, MOVING, back, forward},
     table::Table,
 };
-use crate::{clock, traffic::Echo, world::World};
+use crate::{clock, world::World};
 
 /// From -50 to -90 dBm in four seconds, as somebody who walks round a corner.
 const FADE: [i32; 10] = [-54, -58, -62, -66, -70, -74, -78, -82, -86, -90];
@@ -22,6 +22,11 @@ const CUT: Duration = Duration::from_secs(5);
 const CUT_IDLE: Duration = Duration::from_secs(60);
 /// Wi-Fi is taken again after the uplink is there again.
 const MENDED: Duration = Duration::from_secs(10);
+/// Rows that others have, too.
+pub(super) const FADING: &str = "fading AP (−50 to −90 dBm in 4 s, then silence): traffic on cellular";
+pub(super) const SILENT: &str = "silence without warning: on cellular after";
+pub(super) const GONE: &str = "deauthenticated: on cellular after";
+pub(super) const NO_UPLINK: &str = "uplink cut under traffic: on cellular after";
 /// How long a case looks for what comes too late.
 const LATE: Duration = Duration::from_secs(45);
 
@@ -35,25 +40,33 @@ fn ready(world: &mut World) -> Result<(Flows, Duration)> {
 pub(super) fn fade(world: &mut World, table: &mut Table) -> Result<()> {
     let (flows, jitter) = ready(world)?;
     let began = clock::now();
+    fades(world)?;
+    let silent = began.elapsed();
+    let moved = back(world, flows.free(), began, LATE)?;
+    let lost = flows.finish(jitter)?.lost;
+    table.add(
+        FADING,
+        format!(
+            "{} ms before it, {} and {} lost",
+            silent.saturating_sub(moved).as_millis(),
+            lost[0],
+            lost[1]
+        ),
+        "before it, 0 lost",
+    );
+    ensure!(moved < silent, "left after {moved:?}, when it was silent since {silent:?}");
+    ensure!(lost == [0, 0], "{lost:?} packets were lost");
+    ground::leave(world)
+}
+
+/// The access point's signal goes, and then the access point.
+pub(super) fn fades(world: &World) -> Result<()> {
+    let began = clock::now();
     for (step, level) in (1..).zip(FADE) {
         world.ap()?.radio.heard_at(level)?;
         clock::pause((STRIDE * step).saturating_sub(began.elapsed()));
     }
-    world.ap()?.radio.in_range(false)?;
-    let silent = began.elapsed();
-    let moved = back(world, flows.free(), began, LATE)?;
-    let lost = {
-        let suffered = flows.finish(jitter)?;
-        suffered.lost[0]
-    };
-    table.add(
-        "fading AP: traffic on cellular before the silence",
-        format!("{} ms, {lost} lost", silent.saturating_sub(moved).as_millis()),
-        "before it, 0 lost",
-    );
-    ensure!(moved < silent, "left after {moved:?}, when it was silent since {silent:?}");
-    ensure!(lost == 0, "{lost} packets were lost");
-    ground::leave(world)
+    world.ap()?.radio.in_range(false)
 }
 
 pub(super) fn silence(world: &mut World, table: &mut Table) -> Result<()> {
@@ -61,7 +74,7 @@ pub(super) fn silence(world: &mut World, table: &mut Table) -> Result<()> {
     let began = clock::now();
     world.ap()?.radio.in_range(false)?;
     let took = back(world, flows.free(), began, LATE)?;
-    report(table, "silence without warning: on cellular after", took, SILENCE, jitter)?;
+    report(table, SILENT, took, SILENCE, jitter)?;
     ground::leave(world)
 }
 
@@ -71,7 +84,7 @@ pub(super) fn goodbye(world: &mut World, table: &mut Table) -> Result<()> {
     let began = clock::now();
     world.ap()?.deauthenticate(&station)?;
     let took = back(world, flows.free(), began, LATE)?;
-    report(table, "deauthenticated: on cellular after", took, GOODBYE, jitter)?;
+    report(table, GONE, took, GOODBYE, jitter)?;
     ground::leave(world)
 }
 
@@ -82,8 +95,8 @@ pub(super) fn cut(world: &mut World, table: &mut Table) -> Result<()> {
     let took = back(world, flows.free(), began, LATE);
     world.ap()?.mend_uplink(&world.core.place)?;
     let mended = clock::now();
-    report(table, "uplink cut under traffic: on cellular after", took?, CUT, jitter)?;
-    let again = forward(world, flows.free(), mended)?;
+    report(table, NO_UPLINK, took?, CUT, jitter)?;
+    let again = forward(world, flows.free(), mended, MOVING)?;
     report(table, "uplink mended: on Wi-Fi again after", again, MENDED, jitter)?;
     ground::leave(world)
 }
@@ -99,17 +112,6 @@ pub(super) fn cut_idle(world: &mut World, table: &mut Table) -> Result<()> {
     noticed?;
     report(table, "uplink cut while idle: route on cellular after", took, CUT_IDLE, Duration::ZERO)?;
     ground::leave(world)
-}
-
-/// When the flow's packets come by Wi-Fi again.
-fn forward(world: &World, echo: &Echo, since: std::time::Instant) -> Result<Duration> {
-    let came = clock::until("packets come by Wi-Fi", MOVING, || {
-        Ok((100..=150).find_map(|host| {
-            let address = std::net::Ipv4Addr::new(10, 9, 0, host).into();
-            world.internet.came_from(echo, address, since)
-        }))
-    })?;
-    Ok(came.saturating_duration_since(since))
 }
 
 /// The virtual laptop's own jitter is not the agent's doing.

@@ -17,6 +17,8 @@ const ROUND: Duration = Duration::from_secs(40);
 
 /// A kill of the agent and what comes after it, at worst.
 const CRASH: Duration = Duration::from_secs(30);
+/// What the whole of suite `handover` takes beside its moves; NetworkManager waits long for everything.
+const FULL: Duration = Duration::from_secs(1800);
 
 /// Suite `vm`.
 pub(super) fn vm(filter: Option<&str>, crashes: Crashes) -> Result<Vec<Case>> {
@@ -25,9 +27,11 @@ pub(super) fn vm(filter: Option<&str>, crashes: Crashes) -> Result<Vec<Case>> {
 }
 
 /// Suite `handover`: so many moves to Wi-Fi and back; shows what came out as a table.
-pub(super) fn handover(filter: Option<&str>, moves: u32) -> Result<Vec<Case>> {
-    let order = Order::Handover { only: filter.map(str::to_owned), moves };
-    let (cases, out) = run("handover", &order, LIMIT + ROUND * moves)?;
+pub(super) fn handover(filter: Option<&str>, extent: handover::Extent) -> Result<Vec<Case>> {
+    let handover::Extent { moves, full } = extent;
+    let order = Order::Handover { only: filter.map(str::to_owned), moves, full };
+    let limit = LIMIT + ROUND * moves + if full { FULL } else { Duration::ZERO };
+    let (cases, out) = run("handover", &order, limit)?;
     println!("\n{}", fs::read_to_string(out.join(handover::table::FILE))?);
     Ok(cases)
 }

@@ -12,7 +12,9 @@ use std::time::Duration;
 use anyhow::{Result, bail};
 
 use crate::{
-    clock, packages,
+    clock,
+    handover::Extent,
+    packages,
     report::{Case, Crashes},
     workshop,
 };
@@ -22,8 +24,8 @@ use crate::{
 struct Wanted<'a> {
     /// Only the cases whose name contains this.
     part: Option<&'a str>,
-    /// Moves each way, for the suite that makes them.
-    moves: u32,
+    /// Moves each way and the rest of it, for suite `handover`.
+    extent: Extent,
     /// Kills of the agent, for the suite that does so.
     crashes: Crashes,
 }
@@ -73,7 +75,7 @@ const SUITES: [Suite; 6] = [
         name: "handover",
         about: "the virtual laptop: moves under traffic; named, a hundred each way (an hour), else three",
         whole: true,
-        run: |wanted| laptop::handover(wanted.part, wanted.moves),
+        run: |wanted| laptop::handover(wanted.part, wanted.extent),
     },
 ];
 
@@ -90,7 +92,7 @@ pub(crate) fn list() {
 /// Runs all suites, or the one that is named; true where all passed.
 ///
 /// A suite that is named takes the time that it needs; one of many makes few moves.
-pub(crate) fn run(name: Option<&str>, moves: Option<u32>, crashes: Crashes) -> Result<bool> {
+pub(crate) fn run(name: Option<&str>, moves: Option<u32>, full: bool, crashes: Crashes) -> Result<bool> {
     let (wanted, filter) = match name.map(|name| name.split_once('/').unwrap_or((name, ""))) {
         None => (None, None),
         Some((suite, "")) => (Some(suite), None),
@@ -100,14 +102,17 @@ pub(crate) fn run(name: Option<&str>, moves: Option<u32>, crashes: Crashes) -> R
         bail!("no suite {suite}; see cargo lab test --list");
     }
     let chosen = |suite: &&Suite| wanted.map_or(suite.whole, |wanted| suite.name == wanted);
-    let moves = moves.unwrap_or(if wanted.is_some() { 100 } else { 3 });
+    let extent = Extent {
+        full: full || (wanted.is_some() && moves.is_none()),
+        moves: moves.unwrap_or(if wanted.is_some() { 100 } else { 3 }),
+    };
     let (mut passed, mut failed) = (0, 0);
     packages::ensure(packages::UNIT)?;
     workshop::build()?;
     for suite in SUITES.iter().filter(chosen) {
         println!("\n{} ({})", suite.name, suite.about);
         let began = clock::now();
-        let cases = (suite.run)(Wanted { part: filter, moves, crashes }).unwrap_or_else(|error| {
+        let cases = (suite.run)(Wanted { part: filter, extent, crashes }).unwrap_or_else(|error| {
             let case = Case::bad("the suite itself", began.elapsed().as_secs_f32(), format!("{error:#}"));
             show(&case);
             vec![case]

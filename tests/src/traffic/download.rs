@@ -8,7 +8,7 @@ use std::{
     net::{SocketAddr, TcpListener, TcpStream},
     sync::{
         Arc,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     thread::{self, JoinHandle},
     time::Duration,
@@ -140,8 +140,15 @@ fn parse(request: [u8; REQUEST]) -> [u64; 2] {
 
 /// A running download.
 pub(crate) struct Download {
-    finish: Arc<AtomicBool>,
+    finish: Arc<Asked>,
     reader: Option<JoinHandle<Downloaded>>,
+}
+
+/// That the download is to end, and how long it may stay silent then.
+#[derive(Debug, Default)]
+struct Asked {
+    now: AtomicBool,
+    patience_ms: AtomicU64,
 }
 
 impl Download {
@@ -157,7 +164,7 @@ impl Download {
         let request = [&seed.to_be_bytes()[..], &octets_a_second.to_be_bytes()].concat();
         socket.write_all(&request)?;
         socket.set_read_timeout(Some(WAKE))?;
-        let finish = Arc::new(AtomicBool::new(false));
+        let finish = Arc::new(Asked::default());
         let asked = Arc::clone(&finish);
         let reader = thread::Builder::new()
             .name("download-reader".into())
@@ -166,8 +173,15 @@ impl Download {
     }
 
     /// Asks the server to end, and reads the rest.
-    pub(crate) fn finish(mut self) -> Result<Downloaded> {
-        self.finish.store(true, Ordering::Relaxed);
+    pub(crate) fn finish(self) -> Result<Downloaded> {
+        self.finish_within(PATIENCE)
+    }
+
+    /// The same where a connection that stays silent for so long counts as broken.
+    pub(crate) fn finish_within(mut self, patience: Duration) -> Result<Downloaded> {
+        let patience = u64::try_from(patience.as_millis()).unwrap_or(u64::MAX);
+        self.finish.patience_ms.store(patience, Ordering::Relaxed);
+        self.finish.now.store(true, Ordering::Release);
         let reader = self.reader.take().ok_or_else(|| anyhow!("the download is over"))?;
         reader.join().map_err(|_| anyhow!("a traffic thread died"))
     }
@@ -175,17 +189,19 @@ impl Download {
 
 impl Drop for Download {
     fn drop(&mut self) {
-        self.finish.store(true, Ordering::Relaxed);
+        self.finish.now.store(true, Ordering::Release);
     }
 }
 
-fn read(mut socket: TcpStream, mut verifier: Verifier, finish: &AtomicBool) -> Downloaded {
+fn read(mut socket: TcpStream, mut verifier: Verifier, finish: &Asked) -> Downloaded {
     let mut octets = vec![0; 1 << 16];
     let mut asked = false;
+    let mut patience = PATIENCE;
     let mut heard = clock::now();
     let resets = loop {
-        if finish.load(Ordering::Relaxed) && !std::mem::replace(&mut asked, true) {
+        if finish.now.load(Ordering::Acquire) && !std::mem::replace(&mut asked, true) {
             heard = clock::now();
+            patience = Duration::from_millis(finish.patience_ms.load(Ordering::Relaxed));
             if socket.write_all(b"E").is_err() {
                 break 1;
             }
@@ -196,7 +212,7 @@ fn read(mut socket: TcpStream, mut verifier: Verifier, finish: &AtomicBool) -> D
                 heard = clock::now();
                 verifier.take(octets.get(..length).unwrap_or_default());
             }
-            Err(error) if timed_out(&error) && clock::now() < heard + PATIENCE => {}
+            Err(error) if timed_out(&error) && clock::now() < heard + patience => {}
             Err(_) => break 1,
         }
     };

@@ -79,11 +79,9 @@ impl EchoServer {
         Ok(Self { stop, sources })
     }
 
-    /// When the packets of this client's port began to come from `address`, at or after `since`.
-    pub(super) fn came_from(&self, port: u16, address: IpAddr, since: Instant) -> Option<Instant> {
-        let sources = lock(&self.sources);
-        let since = sources.get(&port)?.iter().filter(|(at, from)| *from == address && *at >= since);
-        since.map(|(at, _)| *at).next()
+    /// All changes of the address that this client's packets come from, the first address among them.
+    pub(super) fn history(&self, port: u16) -> Vec<(Instant, IpAddr)> {
+        lock(&self.sources).get(&port).cloned().unwrap_or_default()
     }
 }
 

@@ -59,9 +59,9 @@ impl Server {
         Echo::start(place, (self.address, ECHO_PORT).into(), kind)
     }
 
-    /// When the packets of `echo` began to come from `address`, at or after `since`.
-    pub(crate) fn came_from(&self, echo: &Echo, address: IpAddr, since: Instant) -> Option<Instant> {
-        self.echo.came_from(echo.port(), address, since)
+    /// Since when the packets of `echo` come from which address: the first one, and each change.
+    pub(crate) fn history(&self, echo: &Echo) -> Vec<(Instant, IpAddr)> {
+        self.echo.history(echo.port())
     }
 
     /// Begins a download to `place`, at this pace, that lasts until it is told to end.

@@ -25,6 +25,7 @@ pub(crate) struct Core {
     pub(crate) portal_aaa: Daemon,
     program: PathBuf,
     data: PathBuf,
+    account: bool,
 }
 
 impl Core {
@@ -56,7 +57,14 @@ impl Core {
         let config_text = config.to_string_lossy().into_owned();
         let serve = [program_text.as_str(), "serve", "--config", &config_text, "--log-format", "json"];
         let portal_aaa = Daemon::new("portal-aaa", &place, logs, &serve);
-        let mut core = Self { place, dns, portal_aaa, program: program.to_owned(), data: data.to_owned() };
+        let mut core = Self {
+            place,
+            dns,
+            portal_aaa,
+            program: program.to_owned(),
+            data: data.to_owned(),
+            account: false,
+        };
         core.dns.start()?;
         core.prepare()?;
         core.serve()?;
@@ -73,6 +81,16 @@ impl Core {
         let config = self.data.join("portal-aaa.toml");
         let mut command = self.place.command(&self.program.to_string_lossy());
         workshop::run(command.args(arguments).arg("--config").arg(config))
+    }
+
+    /// Makes an account at the AAA, once, for those who fetch no credential.
+    pub(crate) fn visitor(&mut self) -> Result<[&'static str; 2]> {
+        let [name, password] = plan::ACCOUNT;
+        if !self.account {
+            self.admin(&["user", "add", name, "--password", password])?;
+            self.account = true;
+        }
+        Ok([name, password])
     }
 
     /// Starts portal-aaa and waits until it listens.

@@ -4,6 +4,7 @@
 //! laptop is where we are: the virtual laptop's first namespace, or a private one on the host (there without radio).
 
 pub(crate) mod ap;
+pub(crate) mod bare;
 pub(crate) mod capture;
 mod cellular;
 mod control;
@@ -11,10 +12,12 @@ mod core;
 pub(crate) mod daemon;
 mod laptop;
 pub(crate) mod netns;
+pub(crate) mod network_manager;
 pub(crate) mod owner;
 pub(crate) mod picture;
 pub(crate) mod plan;
 mod radio;
+mod stand_in;
 mod supplicant;
 
 use std::{
@@ -162,7 +165,17 @@ impl World {
                 self.restore_wlan_mac()?;
             }
         }
-        Ok(())
+        match &mut self.supplicant {
+            Some(supplicant) if supplicant.daemon.pid().is_none() => supplicant.start(),
+            _ => Ok(()),
+        }
+    }
+
+    /// Takes agent and supplicant off the laptop, so that somebody else can have it until [`World::calm`].
+    fn vacate(&mut self) -> Result<()> {
+        self.ap()?.radio.in_range(false)?;
+        self.agent.daemon.stop()?;
+        self.supplicant()?.daemon.stop()
     }
 
     /// The operator's access point.

@@ -25,6 +25,17 @@ pub(crate) const GATEWAY_ADDRESS: &str = "10.64.0.1";
 /// Name servers that the bearer tells; both are in the core.
 pub(crate) const DNS: [&str; 2] = ["10.64.0.53", "10.64.0.54"];
 
+/// Cellular's stand-in where NetworkManager or a bare supplicant has the laptop: an interface without modem.
+pub(crate) const STAND_IN: &str = "cell0";
+/// Its other end in the core.
+pub(crate) const STAND_IN_END: &str = "cell0p";
+/// The laptop's address on it, /30.
+pub(crate) const STAND_IN_ADDRESS: &str = "10.64.1.2";
+/// The gateway on it.
+pub(crate) const STAND_IN_GATEWAY: &str = "10.64.1.1";
+/// An account for those who fetch no credential.
+pub(crate) const ACCOUNT: [&str; 2] = ["visitor", "the-visitors-password"];
+
 /// A server in the Internet: traffic and probe.
 pub(crate) const INTERNET: &str = "10.99.0.1";
 /// Answers 204 where the Internet is reachable.

@@ -3,7 +3,7 @@
 //! How strong a receiver hears a transmitter is the transmitter's `rx_rssi` (debugfs) plus its transmit power. Out
 //! of range is another `group`: no frame passes, nobody says goodbye.
 
-use std::{fs, path::PathBuf, process::Command};
+use std::{cell::Cell, fs, path::PathBuf, process::Command};
 
 use anyhow::{Context as _, Result};
 
@@ -20,6 +20,8 @@ pub(crate) struct Radio {
     interface: String,
     place: Netns,
     debug: PathBuf,
+    /// What it sends with since the lab said so last, dBm.
+    power: Cell<Option<i32>>,
 }
 
 /// Loads the driver with this many radios; their interfaces are wlan0, wlan1, …
@@ -45,15 +47,18 @@ impl Radio {
             workshop::run(Command::new("iw").args(["phy", &phy, "set", "netns", "name", name]))?;
         }
         let debug = PathBuf::from("/sys/kernel/debug/ieee80211").join(&phy).join("hwsim");
-        Ok(Self { interface: interface.to_owned(), place: place.clone(), debug })
+        Ok(Self { interface: interface.to_owned(), place: place.clone(), debug, power: Cell::new(None) })
     }
 
     /// Who is in range hears it at this level from now on.
     pub(crate) fn heard_at(&self, dbm: i32) -> Result<()> {
         let power = if dbm - FULL_POWER >= WEAKEST { FULL_POWER } else { (dbm - WEAKEST).max(1) };
-        let centibels = (power * 100).to_string();
-        let mut iw = self.place.command("iw");
-        workshop::run(iw.args(["dev", &self.interface, "set", "txpower", "fixed", &centibels]))?;
+        if self.power.get() != Some(power) {
+            let centibels = (power * 100).to_string();
+            let mut iw = self.place.command("iw");
+            workshop::run(iw.args(["dev", &self.interface, "set", "txpower", "fixed", &centibels]))?;
+            self.power.set(Some(power));
+        }
         // The file takes unsigned numbers only: a negative level is its two's complement.
         self.set("rx_rssi", &i64::from(dbm - power).cast_unsigned().to_string())
     }
