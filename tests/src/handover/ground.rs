@@ -93,6 +93,8 @@ pub(super) struct Flows {
     free: Echo,
     connected: Echo,
     download: Download,
+    /// The same packets inside the core, where no move reaches them: what they wait, the emulated machine stood still.
+    still: Echo,
 }
 
 /// What it suffered.
@@ -101,7 +103,7 @@ pub(super) struct Suffered {
     pub(super) lost: [u64; 2],
     /// The longest silence of either.
     pub(super) gap: Duration,
-    /// The same before anything was done.
+    /// The same before anything was done, or of the flow that no move reaches while it was done, where that is longer.
     pub(super) jitter: Duration,
     /// TCP.
     pub(super) tcp: Downloaded,
@@ -115,10 +117,11 @@ impl Flows {
             free: world.internet.echo(&here, Socket::Free)?,
             connected: world.internet.echo(&here, Socket::Connected)?,
             download: world.internet.download(&here, Carried::Tcp, RATE)?,
+            still: world.internet.echo(&world.core.place, Socket::Free)?,
         };
-        let _ = (flows.free.gap(), flows.connected.gap());
+        let _ = (flows.gap(), flows.still.gap());
         clock::pause(BEFORE);
-        let jitter = flows.gap();
+        let jitter = flows.gap().max(flows.still.gap());
         Ok((flows, jitter))
     }
 
@@ -139,7 +142,7 @@ impl Flows {
     /// The same where a connection that stays silent for so long counts as broken.
     pub(super) fn finish_within(self, jitter: Duration, silent: Duration) -> Result<Suffered> {
         clock::pause(AFTER);
-        let gap = self.gap();
+        let (gap, jitter) = (self.gap(), jitter.max(self.still.gap()));
         let tcp = self.download.finish_within(silent)?;
         let (free, connected): (Echoed, Echoed) = (self.free.finish()?, self.connected.finish()?);
         Ok(Suffered { lost: [free.lost, connected.lost], gap, jitter, tcp })

@@ -10,12 +10,10 @@ use std::{
 };
 
 use anyhow::{Context as _, Result};
-use nix::{
-    mount::{MsFlags, mount},
-    sched::{CloneFlags, unshare},
-};
 
-use super::{World, ap, daemon::Daemon, netns::Netns, plan, stand_in::StandIn, supplicant};
+use super::{
+    World, ap, daemon::Daemon, netns::Netns, owner::without_udev, plan, stand_in::StandIn, supplicant,
+};
 use crate::{clock, text::tail, workshop};
 
 /// How long it may take to be there, emulated.
@@ -114,15 +112,6 @@ impl NetworkManager {
     fn nmcli(&self, arguments: &[&str]) -> Result<String> {
         workshop::run(Command::new("nmcli").args(arguments).env(BUS, &self.bus))
     }
-}
-
-/// A /sys that cannot be written tells NetworkManager that there is no udev to wait for.
-fn without_udev() -> Result<()> {
-    unshare(CloneFlags::CLONE_NEWNS).context("make a mount namespace")?;
-    let none = None::<&str>;
-    mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).context("make mounts private")?;
-    let read_only = MsFlags::MS_REMOUNT | MsFlags::MS_BIND | MsFlags::MS_RDONLY;
-    mount(none, "/sys", none, read_only, none).context("make /sys read-only")
 }
 
 /// NetworkManager takes no profile that others could read.

@@ -206,7 +206,7 @@ impl Manager {
 }
 
 /// A /sys that cannot be written tells NetworkManager that there is no udev to wait for.
-fn without_udev() -> Result<()> {
+pub(super) fn without_udev() -> Result<()> {
     unshare(CloneFlags::CLONE_NEWNS).context("make a mount namespace")?;
     let none = None::<&str>;
     mount(none, "/", none, MsFlags::MS_REC | MsFlags::MS_PRIVATE, none).context("make mounts private")?;
