@@ -87,6 +87,7 @@ mod tests {
     }
 
     #[test]
+    #[expect(clippy::cast_possible_truncation, reason = "dBm, -74 to -62")]
     fn hovering_is_no_fade() {
         // -68 ± 6 dBm, a wave in 8 s, in whole dBm as the kernel tells it: -74 is the lowest of it.
         for every_ms in [100, 200, 250, 300, 500] {
