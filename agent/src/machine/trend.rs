@@ -12,8 +12,9 @@ const FEWEST: usize = 4;
 const SHORTEST: Duration = Duration::from_millis(600);
 /// How far it looks ahead: a bearer that is up takes the traffic in less.
 const AHEAD: Duration = Duration::from_secs(1);
-/// A fall slower than this reaches the leave threshold by itself soon enough, dB a second.
-const LEAST_FALL_DB_S: i64 = 4;
+/// A fall slower than this reaches the leave threshold by itself soon enough, dB a second. Who stands at the edge of a
+/// cell sees falls of nearly 5 that turn round before the threshold.
+const LEAST_FALL_DB_S: i64 = 6;
 
 /// The last readings.
 #[derive(Debug, Default)]
@@ -83,6 +84,26 @@ mod tests {
         // 10 dB a second, as in -50 to -90 in 4 s.
         let seen = falls(&[-50, -52, -54, -56, -58, -60, -62, -64, -66, -68, -70, -72, -74], 200);
         assert!(seen.is_some_and(|dbm| (-74..=-64).contains(&dbm)), "{seen:?}");
+    }
+
+    #[test]
+    #[expect(clippy::cast_possible_truncation, reason = "dBm, -74 to -62")]
+    fn hovering_is_no_fade() {
+        // -68 ± 6 dBm, a wave in 8 s, in whole dBm as the kernel tells it: -74 is the lowest of it.
+        for every_ms in [100, 200, 250, 300, 500] {
+            for phase in 0..8 {
+                let level = |step: u64| {
+                    let secs = (step * every_ms) as f64 / 1000.0 + f64::from(phase);
+                    (-68.0 + 6.0 * (secs * std::f64::consts::TAU / 8.0).sin()).round() as i32
+                };
+                let levels: Vec<i32> = (0..60_000 / every_ms).map(level).collect();
+                assert_eq!(
+                    falls(&levels, every_ms),
+                    None,
+                    "a reading in {every_ms} ms, {phase} s into the wave"
+                );
+            }
+        }
     }
 
     #[test]
