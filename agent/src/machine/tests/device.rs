@@ -91,7 +91,7 @@ fn another_sim_ends_the_stay_on_wifi_and_takes_everything_along() {
     let fetches = world.fetches;
     world.outside.imsi = "001019999999999";
     // The new subscriber gets nothing yet: what is left is what was dropped.
-    world.outside.portal = Some(crate::provision::Event::Unreachable { step: "tcp", text: String::new() });
+    world.outside.portal = Some(Event::Unreachable { step: "tcp", text: String::new() });
     world.modem_changed();
     world.run(10);
     assert_eq!(world.told(|n| matches!(n, Note::Returning { why: ReturnReason::SimChanged, .. })), 1);
@@ -129,7 +129,7 @@ fn the_issued_address_is_on_the_card_before_the_login() {
     world.signal(Some(-80));
     world.run(10);
     world.outside.mac_mode = MacMode::Permanent;
-    world.say(crate::machine::UserWord::Renew);
+    world.say(UserWord::Renew);
     world.run(5);
     world.signal(Some(-50));
     world.run(60);
