@@ -16,6 +16,7 @@ use serde_json::Value;
 
 use super::rounds;
 use crate::{
+    atsim::Order,
     clock,
     report::{Crashes, Reporter},
     text::{Follower, tail},
@@ -46,12 +47,15 @@ pub(super) fn killed(world: &mut World, reporter: &Reporter, crashes: Crashes) -
     let found = Picture::take()?;
     ensure!(found.is_untouched(), "the agent, stopped in good order, has left something:\n{found}");
     world.core.set_policy(&POLICY)?;
+    // The portal is started anew and hears of a session when it begins.
+    world.cellular.modem.simulator.order(&Order::DropSession);
     world.agent.lay_over(Some("[offload]\nreturn-drain-secs = 1\n"))?;
     let killed = lives(world, reporter, crashes).with_context(|| format!("--seed {}", crashes.seed));
     world.agent.daemon.stop()?;
     let left = Picture::take()?;
     world.agent.lay_over(None)?;
     world.core.set_policy(&POLICY_BEFORE)?;
+    world.cellular.modem.simulator.order(&Order::DropSession);
     world.agent.forget()?;
     killed?;
     ensure!(left == found, "not as found:\n{}", found.difference(&left));

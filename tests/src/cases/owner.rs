@@ -4,6 +4,7 @@ use anyhow::Result;
 
 use super::rounds;
 use crate::{
+    atsim::Order,
     report::Reporter,
     world::{World, owner::Owner},
 };
@@ -13,6 +14,7 @@ pub(super) fn both(world: &mut World, reporter: &Reporter) -> Result<()> {
     world.agent.daemon.stop()?;
     // The demo begins without a credential, and without a data session.
     world.agent.forget()?;
+    world.cellular.modem.simulator.order(&Order::DropSession);
     world.give(Owner::Nm)?;
     let played = rounds::whole(world, reporter);
     world.agent.daemon.stop()?;

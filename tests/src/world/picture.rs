@@ -101,6 +101,8 @@ fn lasting(asked: &str, line: &str) -> Option<String> {
                 match *word {
                     // Each has a value behind it.
                     "valid_lft" | "preferred_lft" | "expires" => drop(words.next()),
+                    // An endpoint made anew has the next number.
+                    "id" if asked.starts_with("mptcp") => drop(words.next()),
                     "linkdown" | "dynamic" | "\\" => {}
                     word => kept.push(word),
                 }
