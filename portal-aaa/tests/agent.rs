@@ -38,20 +38,20 @@ fn request() -> CredentialRequest {
 
 /// What the agent's client says of one request in this format.
 async fn fetch(bench: &Bench, format: Format) -> Event {
-    let route = Route { interface: "lo".to_owned(), dns: Vec::new() };
+    let route = Route { interface: "lo".to_owned(), dns: Vec::new(), domain: None };
     send(bench, format, Command::Fetch { request: request(), route }).await
 }
 
 /// The same, of one report.
 async fn tell(bench: &Bench, format: Format, report: CredentialReport) -> Event {
-    let route = Route { interface: "lo".to_owned(), dns: Vec::new() };
+    let route = Route { interface: "lo".to_owned(), dns: Vec::new(), domain: None };
     send(bench, format, Command::Report { report, route }).await
 }
 
 async fn send(bench: &Bench, format: Format, command: Command) -> Event {
     let limits = http::Limits { connect: Duration::from_secs(5), total: Duration::from_secs(10) };
     let url = Some(format!("https://{}", bench.address));
-    let settings = https::Settings { url, ca: bench.ca_file(), format, limits };
+    let settings = https::Settings { url, domain: None, ca: bench.ca_file(), format, limits };
     let (sender, mut events) = mpsc::channel(4);
     let client = https::spawn(settings, sender).expect("a thread");
     client.send(command);
@@ -73,7 +73,7 @@ async fn the_agent_fetches_a_credential_in_every_format() {
 #[tokio::test(flavor = "multi_thread")]
 async fn the_agent_tells_in_every_format_what_became_of_a_credential() {
     let loopback = ProofMode::TrustedPrefix(vec!["127.0.0.1/32".parse().unwrap()]);
-    let bench = Bench::with(loopback, Limits::default(), None::<Never>).await;
+    let bench = Bench::with(loopback, Limits { burst: 100, ..Limits::default() }, None::<Never>).await;
     for format in Format::ALL {
         let Event::Granted(credential) = fetch(&bench, format).await else { panic!("{format:?}") };
         let signed = credential.signed_policy.as_ref().expect("signed");

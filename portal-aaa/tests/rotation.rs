@@ -83,8 +83,13 @@ struct Device<'o> {
     logins: u32,
 }
 
+/// In memory where there is such a folder: hundreds of runs are not to wait for a disk.
+fn folder() -> tempfile::TempDir {
+    tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir()).unwrap()
+}
+
 fn operator(walk: Walk) -> Operator {
-    let dir = tempfile::tempdir().unwrap();
+    let dir = folder();
     let store = Arc::new(SqliteStore::create(&dir.path().join("db")).unwrap());
     let keys = Arc::new(credential::create(&dir.path().join("keys.toml"), &mut system_random).unwrap());
     let mut terms =
@@ -106,7 +111,7 @@ fn operator(walk: Walk) -> Operator {
 
 impl<'o> Device<'o> {
     fn new(operator: &'o Operator, kill_at: u32) -> Self {
-        let state = tempfile::tempdir().unwrap();
+        let state = folder();
         let vault = Vault::open_with(state.path(), None).unwrap();
         let machine = start(&vault, Duration::ZERO);
         let mut device = Self {
@@ -190,6 +195,7 @@ impl<'o> Device<'o> {
             imei: Some("490154203237518".parse().unwrap()),
             registration: if up { Registration::Home } else { Registration::Searching },
             operator_code: up.then(|| "00101".to_owned()),
+            home_operator: None,
             signal_percent: Some(70),
             bearer: (up && self.bearer).then_some(bearer),
             network_time: None,

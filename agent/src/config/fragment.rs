@@ -4,7 +4,7 @@ use provisioning::{format::Format, signed::PolicyKey};
 use serde::Deserialize;
 
 use super::values::{
-    Absolute, Apn, CellularOwner, Filter, Interface, Ip, ModemName, Seconds, Url, WlanOwner,
+    Absolute, Apn, CellularOwner, Domain, Filter, Interface, Ip, ModemName, Seconds, Url, WlanOwner,
 };
 
 /// A table whose keys are optional, and how a later one is laid over it.
@@ -36,6 +36,7 @@ macro_rules! table {
 table! {
     Portal {
         url: Url,
+        domain: Domain,
         ca: Absolute,
         format: Format,
         policy_key: PolicyKey,

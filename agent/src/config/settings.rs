@@ -36,8 +36,10 @@ pub struct Settings {
 /// Where credentials come from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Portal {
-    /// None while the device is not set up.
+    /// None to look for it in the operator's domain.
     pub url: Option<String>,
+    /// That domain, in place of the one that the SIM gives.
+    pub domain: Option<String>,
     /// PEM file of its certificate authorities.
     pub ca: PathBuf,
     /// What is spoken with it.
@@ -54,6 +56,7 @@ impl Default for Portal {
     fn default() -> Self {
         Self {
             url: None,
+            domain: None,
             ca: PathBuf::from("/etc/wifi-offload/portal-ca.pem"),
             format: Format::Xml,
             policy_key: None,
@@ -67,7 +70,13 @@ impl Portal {
     /// As the portal's client takes it.
     pub fn client(&self) -> https::Settings {
         let limits = Limits { connect: self.connect_limit, total: self.total_limit };
-        https::Settings { url: self.url.clone(), ca: self.ca.clone(), format: self.format, limits }
+        https::Settings {
+            url: self.url.clone(),
+            domain: self.domain.clone(),
+            ca: self.ca.clone(),
+            format: self.format,
+            limits,
+        }
     }
 }
 
@@ -198,6 +207,7 @@ impl From<Fragment> for Settings {
         Self {
             portal: Portal {
                 url: portal.url.map(|url| url.0),
+                domain: portal.domain.map(|domain| domain.0),
                 ca: portal.ca.map_or(default.portal.ca, |path| path.0),
                 format: portal.format.unwrap_or(default.portal.format),
                 policy_key: portal.policy_key,

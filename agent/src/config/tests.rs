@@ -121,6 +121,7 @@ fn all_of_it_is_taken_over() {
     let expected = Settings {
         portal: Portal {
             url: Some("https://p.test".to_owned()),
+            domain: None,
             ca: "/a".into(),
             policy_key: None,
             format: provisioning::format::Format::Soap12,

@@ -23,6 +23,9 @@ pub enum ValueError {
     /// Not an access point name.
     #[error("expected an access point name, at most 100 characters without white space")]
     Apn,
+    /// Not a domain name.
+    #[error("expected a domain name such as \"operator.example\"")]
+    Domain,
     /// Names no modem.
     #[error("expected \"any\", at least 4 last digits of an IMEI, or a device path such as \"usb1/1-3\"")]
     Modem,
@@ -83,6 +86,24 @@ impl TryFrom<String> for Interface {
         let bad = |c: char| c == '/' || c == ':' || c.is_whitespace() || c.is_control();
         let fits = (1..=15).contains(&name.len()) && name != "." && name != ".." && !name.contains(bad);
         if fits { Ok(Self(name)) } else { Err(ValueError::Interface) }
+    }
+}
+
+/// Domain name (RFC 1123 §2.1).
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Domain(pub(super) String);
+
+impl TryFrom<String> for Domain {
+    type Error = ValueError;
+
+    fn try_from(name: String) -> Result<Self, ValueError> {
+        let label = |label: &str| {
+            let octet = |b: u8| b.is_ascii_alphanumeric() || b == b'-';
+            (1..=63).contains(&label.len()) && label.bytes().all(octet)
+        };
+        // Room for what is put before it.
+        if name.len() <= 200 && name.split('.').all(label) { Ok(Self(name)) } else { Err(ValueError::Domain) }
     }
 }
 

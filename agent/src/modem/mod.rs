@@ -37,6 +37,8 @@ pub struct Snapshot {
     pub registration: Registration,
     /// MCC and MNC of the serving network.
     pub operator_code: Option<String>,
+    /// MCC and MNC of the SIM's own network (`Sim.OperatorIdentifier`).
+    pub home_operator: Option<String>,
     /// Percent, as ModemManager gives it.
     pub signal_percent: Option<u32>,
     /// The connected data bearer.

@@ -41,6 +41,7 @@ pub(super) fn absent() -> Snapshot {
         imei: None,
         registration: Registration::Searching,
         operator_code: None,
+        home_operator: None,
         signal_percent: None,
         bearer: None,
         network_time: None,
@@ -57,6 +58,7 @@ pub(super) fn snapshot(raw: &Raw) -> Snapshot {
         imei: imei.and_then(|digits| digits.parse().ok()),
         registration: registration(&raw.modem3gpp),
         operator_code: text(&raw.modem3gpp, "OperatorCode").map(str::to_owned),
+        home_operator: text(&raw.sim, "OperatorIdentifier").map(str::to_owned),
         signal_percent: signal(&raw.modem),
         bearer: raw.bearers.iter().find_map(bearer),
         network_time: None,
@@ -150,7 +152,10 @@ mod tests {
                 ("RegistrationState".to_owned(), own(1u32)),
                 ("OperatorCode".to_owned(), own("00101")),
             ]),
-            sim: Properties::from([("Imsi".to_owned(), own("001010123456789"))]),
+            sim: Properties::from([
+                ("Imsi".to_owned(), own("001010123456789")),
+                ("OperatorIdentifier".to_owned(), own("00101")),
+            ]),
             bearers: Vec::new(),
         }
     }
@@ -163,6 +168,7 @@ mod tests {
             imei: "490154203237518".parse().ok(),
             registration: Registration::Home,
             operator_code: Some("00101".to_owned()),
+            home_operator: Some("00101".to_owned()),
             signal_percent: Some(67),
             bearer: None,
             network_time: None,

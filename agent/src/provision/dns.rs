@@ -15,6 +15,7 @@ use std::{
 use hickory_proto::rr::Name;
 use socket2::{Domain, Protocol, Socket, Type};
 
+pub use self::message::Service;
 use self::message::{Kind, Question, Reply};
 
 /// Times that each server is asked.
@@ -80,6 +81,33 @@ impl Stub {
             return Ok(vec![address]);
         }
         let name = message::name(host).ok_or(DnsError::BadName)?;
+        self.each_server(limit, |server, until| {
+            message::verdict(self.ask(server, &name, &[Kind::A, Kind::Aaaa], until)?)
+        })
+    }
+
+    /// Where the service `name` is, in the order in which to try (RFC 2782).
+    pub fn services(&self, name: &str, limit: Duration) -> Result<Vec<Service>, DnsError> {
+        let name = message::name(name).ok_or(DnsError::BadName)?;
+        let mut found = self.each_server(limit, |server, until| {
+            message::found(self.ask(server, &name, &[Kind::Srv], until)?)
+        })?;
+        // A higher weight comes first more often; how much more need not be exact for a few portals.
+        let mut keyed = Vec::new();
+        for service in found.drain(..) {
+            let chance = u32::from(random_id()?) * 1024 / (u32::from(service.weight) + 1);
+            keyed.push((service.priority, chance, service));
+        }
+        keyed.sort_by_key(|(priority, chance, _)| (*priority, *chance));
+        Ok(keyed.into_iter().map(|(.., service)| service).collect())
+    }
+
+    /// Each server in turn, until one gives the zone's word or all time is used.
+    fn each_server<T>(
+        &self,
+        limit: Duration,
+        ask: impl Fn(SocketAddr, Instant) -> Result<T, DnsError>,
+    ) -> Result<T, DnsError> {
         let limit = limit.min(MAX_TIME);
         let deadline = now() + limit;
         let asks = u32::try_from(self.servers.len()).unwrap_or(1).max(1) * TRIES;
@@ -87,8 +115,8 @@ impl Stub {
         for _ in 0..TRIES {
             for server in &self.servers {
                 let until = deadline.min(now() + limit / asks);
-                match self.ask(*server, &name, until) {
-                    Ok(addresses) => return Ok(addresses),
+                match ask(*server, until) {
+                    Ok(found) => return Ok(found),
                     // The zone's word: another server can only repeat it.
                     Err(error @ (DnsError::NoSuchName | DnsError::NoAddress)) => return Err(error),
                     Err(error) => last = error,
@@ -98,10 +126,19 @@ impl Stub {
         Err(last)
     }
 
-    /// One try at one server, for both kinds of address at once.
-    fn ask(&self, server: SocketAddr, name: &Name, until: Instant) -> Result<Vec<IpAddr>, DnsError> {
+    /// One try at one server, for all kinds at once.
+    fn ask(
+        &self,
+        server: SocketAddr,
+        name: &Name,
+        kinds: &[Kind],
+        until: Instant,
+    ) -> Result<Vec<Question>, DnsError> {
         let socket = self.udp(server)?;
-        let mut questions = [Question::new(random_id()?, Kind::A), Question::new(random_id()?, Kind::Aaaa)];
+        let mut questions = Vec::new();
+        for kind in kinds {
+            questions.push(Question::new(random_id()?, *kind));
+        }
         for question in &questions {
             socket.send(&question.octets(name).ok_or(DnsError::BadName)?)?;
         }
@@ -125,7 +162,7 @@ impl Stub {
                 question.answer(reply);
             }
         }
-        message::verdict(questions)
+        Ok(questions)
     }
 
     fn udp(&self, server: SocketAddr) -> io::Result<UdpSocket> {

@@ -28,7 +28,7 @@ use ureq::{
 
 use super::{
     DATE,
-    dns::{self, Stub},
+    dns::{self, Service, Stub},
 };
 
 /// Name and version, as `User-Agent` says.
@@ -38,6 +38,8 @@ pub const USER_AGENT: &str = concat!("wifi-offload/", env!("CARGO_PKG_VERSION"))
 const MAX_HEADER: usize = 16 * 1024;
 /// Addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 4;
+/// Addresses of several hosts together that are tried; ureq has room for 16.
+const MAX_VIA: usize = 8;
 
 /// How long things may take. Both are needed: a link that swallows packets gives no error of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -91,6 +93,18 @@ pub fn bound_agent(interface: &str, dns: &[IpAddr], roots: Option<&Roots>, limit
 }
 
 pub(super) fn agent(stub: Stub, interface: &str, roots: Option<&Roots>, limits: Limits) -> Agent {
+    agent_via(stub, Vec::new(), interface, roots, limits)
+}
+
+/// The same, connecting to these hosts and ports, in this order, instead of to the URL's; the certificate must still be
+/// the URL's.
+pub(super) fn agent_via(
+    stub: Stub,
+    via: Vec<Service>,
+    interface: &str,
+    roots: Option<&Roots>,
+    limits: Limits,
+) -> Agent {
     // An empty store, not ureq's default: that one asks for compiled-in authorities, which this build has not.
     let none = || RootCerts::Specific(Arc::new(Vec::<Certificate<'static>>::new()));
     let tls = TlsConfig::builder()
@@ -115,7 +129,7 @@ pub(super) fn agent(stub: Stub, interface: &str, roots: Option<&Roots>, limits: 
         .build();
     let connector =
         ().chain(Bound { interface: interface.to_owned() }).chain(Tls(RustlsConnector::default()));
-    Agent::with_parts(config, connector, Names(stub))
+    Agent::with_parts(config, connector, Names { stub, via })
 }
 
 /// At which step a call failed, `dns`, `connect`, `tls`, [`DATE`] or `http`, and how.
@@ -146,7 +160,36 @@ fn at(step: &'static str, error: impl Into<Box<dyn std::error::Error + Send + Sy
 }
 
 #[derive(Debug)]
-struct Names(Stub);
+struct Names {
+    stub: Stub,
+    /// Instead of the URL's host.
+    via: Vec<Service>,
+}
+
+impl Names {
+    fn resolve_via(&self, limit: Duration) -> Result<ResolvedSocketAddrs, Error> {
+        let mut resolved = self.empty();
+        let mut last = None;
+        let each = limit / u32::try_from(self.via.len()).unwrap_or(u32::MAX).max(1);
+        for service in &self.via {
+            match self.stub.resolve(&service.target, each) {
+                // Room for one address of each of several hosts.
+                Ok(addresses) => {
+                    for address in addresses.into_iter().take(MAX_ADDRESSES) {
+                        if resolved.len() < MAX_VIA {
+                            resolved.push(SocketAddr::new(address, service.port));
+                        }
+                    }
+                }
+                Err(error) => last = Some(error),
+            }
+        }
+        match last {
+            Some(error) if resolved.is_empty() => Err(at("dns", error)),
+            _ => Ok(resolved),
+        }
+    }
+}
 
 impl Resolver for Names {
     fn resolve(
@@ -157,7 +200,10 @@ impl Resolver for Names {
     ) -> Result<ResolvedSocketAddrs, Error> {
         let host = uri.host().ok_or_else(|| Error::BadUri("no host".to_owned()))?;
         let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
-        let addresses = self.0.resolve(host, *timeout.after).map_err(|error| at("dns", error))?;
+        if !self.via.is_empty() {
+            return self.resolve_via(*timeout.after);
+        }
+        let addresses = self.stub.resolve(host, *timeout.after).map_err(|error| at("dns", error))?;
         let mut resolved = self.empty();
         for address in addresses.into_iter().take(MAX_ADDRESSES) {
             resolved.push(SocketAddr::new(address, port));

@@ -22,6 +22,8 @@ use ureq::{Agent, Error, http::header};
 
 use super::{
     Command, Event, Portal, Route,
+    discovery::Names,
+    dns::{DnsError, Stub},
     fetch::answer,
     http::{self, Limits, Roots},
 };
@@ -34,8 +36,10 @@ const QUEUE: usize = 2;
 /// What the configuration says of the portal.
 #[derive(Debug, Clone)]
 pub struct Settings {
-    /// `https://host[:port][/path]`; none while the device is not set up.
+    /// `https://host[:port][/path]`; none to look for it in the operator's domain.
     pub url: Option<String>,
+    /// Domain to find the portal in without a URL, in place of the one of the SIM's operator.
+    pub domain: Option<String>,
     /// PEM file of the authorities that the portal's certificate comes from; read anew for each request.
     pub ca: PathBuf,
     /// What requests are written in, and replies asked for in.
@@ -128,16 +132,43 @@ fn tell(settings: &Settings, report: &CredentialReport, route: &Route) -> Result
 
 /// A client whose sockets leave by this way, and the portal's URL.
 fn client(settings: &Settings, route: &Route) -> Result<(Agent, String), Event> {
-    let url = settings
-        .url
-        .as_deref()
-        .ok_or_else(|| unreachable("http", "[portal] url is not set in agent.toml"))?;
     let pem = fs::read(&settings.ca)
         .map_err(|error| unreachable("tls", &format!("cannot read {}: {error}", settings.ca.display())))?;
     let roots = Roots::from_pem(&pem)
         .map_err(|error| unreachable("tls", &format!("{}: {error}", settings.ca.display())))?;
-    let agent = http::bound_agent(&route.interface, &route.dns, Some(&roots), settings.limits);
-    Ok((agent, with_path(url)))
+    if let Some(url) = settings.url.as_deref() {
+        let agent = http::bound_agent(&route.interface, &route.dns, Some(&roots), settings.limits);
+        return Ok((agent, with_path(url)));
+    }
+    let stub = Stub::new(&route.interface, &route.dns);
+    discover(settings, route, stub, &roots)
+}
+
+/// The portal of the operator's domain: where the SRV record says, else at the name itself.
+fn discover(settings: &Settings, route: &Route, stub: Stub, roots: &Roots) -> Result<(Agent, String), Event> {
+    let domain = route.domain.as_ref().and(settings.domain.as_ref().or(route.domain.as_ref()));
+    let names = Names::of(domain.ok_or_else(|| {
+        unreachable(
+            "http",
+            "[portal] url is not set in agent.toml, and the SIM does not tell its operator here",
+        )
+    })?);
+    let via = match stub.services(&names.service, settings.limits.connect) {
+        // RFC 2782: one record with the root for its target says that there is none.
+        Ok(found) if found.iter().all(|service| service.target.is_empty()) => {
+            return Err(unreachable("dns", "the operator offers no portal"));
+        }
+        Ok(found) => found.into_iter().filter(|service| !service.target.is_empty()).collect(),
+        Err(DnsError::NoSuchName | DnsError::NoAddress) => Vec::new(),
+        Err(error) => return Err(unreachable("dns", &format!("{}: {error}", names.service))),
+    };
+    tracing::debug!(
+        host = names.host,
+        hosts = via.len(),
+        "the portal was looked for in the operator's domain"
+    );
+    let agent = http::agent_via(stub, via, &route.interface, Some(roots), settings.limits);
+    Ok((agent, with_path(&format!("https://{}", names.host))))
 }
 
 /// What came back.

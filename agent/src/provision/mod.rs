@@ -1,7 +1,8 @@
 //! The portal, over HTTPS by the cellular interface and no other.
 //!
 //! [`https`] is the shell (a thread of its own), `fetch` reads what came back, [`http`] makes clients whose
-//! sockets leave by one interface, [`dns`] looks names up through that link's own name servers.
+//! sockets leave by one interface, [`dns`] looks names up through that link's own name servers,
+//! [`discovery`] says which, where the portal's URL is not configured.
 
 use std::{net::IpAddr, time::Duration};
 
@@ -10,6 +11,7 @@ use provisioning::{
     report::CredentialReport,
 };
 
+pub mod discovery;
 pub mod dns;
 mod fetch;
 pub mod http;
@@ -25,6 +27,9 @@ pub struct Route {
     pub interface: String,
     /// Name servers of that link.
     pub dns: Vec<IpAddr>,
+    /// Domain of the SIM's operator, to find the portal in where its URL is not configured; none where that domain may
+    /// not be asked for by this link.
+    pub domain: Option<String>,
 }
 
 /// What the machine asks of the portal.

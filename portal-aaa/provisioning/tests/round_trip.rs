@@ -4,11 +4,11 @@
 #[expect(dead_code, reason = "reports are in the tests of all formats")]
 mod common;
 
-use common::{credential, refusal, request};
+use common::{credential, refusal, report, request};
 use proptest::prelude::*;
 use provisioning::xml::{
-    MAX_BODY, decode_credential, decode_refusal, decode_request, encode_credential, encode_refusal,
-    encode_request,
+    MAX_BODY, decode_credential, decode_refusal, decode_report, decode_request, encode_credential,
+    encode_refusal, encode_report, encode_request,
 };
 
 proptest! {
@@ -24,6 +24,12 @@ proptest! {
     fn credentials_round_trip(credential in credential()) {
         let written = encode_credential(&credential).expect("writable");
         prop_assert_eq!(decode_credential(written.as_bytes()), Ok(credential));
+    }
+
+    #[test]
+    fn reports_round_trip(report in report()) {
+        let written = encode_report(&report).expect("writable");
+        prop_assert_eq!(decode_report(written.as_bytes()), Ok(report));
     }
 
     #[test]

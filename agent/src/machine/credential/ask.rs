@@ -66,7 +66,9 @@ impl Machine {
         // What DHCP or the router told is known only where the address was set.
         let told = self.cellular.dns();
         let dns = if told.is_empty() { name_servers(bearer) } else { told.to_vec() };
-        Some(provision::Route { interface: bearer.interface.clone(), dns })
+        let home = self.cellular.modem.as_ref().and_then(|modem| modem.home_operator.as_deref());
+        let domain = home.and_then(provision::discovery::domain);
+        Some(provision::Route { interface: bearer.interface.clone(), dns, domain })
     }
 }
 

@@ -95,7 +95,7 @@ impl Machine {
     fn wifi_route(&self) -> Option<Route> {
         let (wlan, lease) = (self.wlan.as_ref()?, self.lease.as_ref()?);
         let carries = self.state == State::Offloaded;
-        carries.then(|| Route { interface: wlan.name.clone(), dns: lease.dns.clone() })
+        carries.then(|| Route { interface: wlan.name.clone(), dns: lease.dns.clone(), domain: None })
     }
 
     pub(super) fn learn_report(&mut self, taken: bool) {

@@ -383,6 +383,7 @@ impl World {
                 (true, true) => Registration::Roaming,
             },
             operator_code: registered.then(|| "00101".into()),
+            home_operator: ready.then(|| "00101".into()),
             signal_percent: Some(70),
             bearer: (ready && self.bearer).then(|| Bearer {
                 interface: "wwan0".into(),

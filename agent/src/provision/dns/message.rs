@@ -21,6 +21,21 @@ pub(super) enum Kind {
     A,
     /// IPv6 (RFC 3596).
     Aaaa,
+    /// Where a service is (RFC 2782).
+    Srv,
+}
+
+/// Where a service is (RFC 2782).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Service {
+    /// Lower ones are tried first.
+    pub priority: u16,
+    /// Among the same priority, higher ones are to come first more often.
+    pub weight: u16,
+    /// TCP port.
+    pub port: u16,
+    /// Host name; empty where the service is not offered.
+    pub target: String,
 }
 
 impl Kind {
@@ -28,6 +43,7 @@ impl Kind {
         match self {
             Self::A => RecordType::A,
             Self::Aaaa => RecordType::AAAA,
+            Self::Srv => RecordType::SRV,
         }
     }
 }
@@ -37,6 +53,8 @@ impl Kind {
 pub(super) enum Reply {
     /// Here they are.
     Addresses(Vec<IpAddr>),
+    /// Here they are.
+    Services(Vec<Service>),
     /// The name is there, this kind of address is not.
     NoAddress,
     /// NXDOMAIN.
@@ -85,6 +103,7 @@ impl Question {
         }
         Some(match message.metadata.response_code {
             ResponseCode::NoError if message.metadata.truncation => Reply::Truncated,
+            ResponseCode::NoError if self.kind == Kind::Srv => services(&message, name),
             ResponseCode::NoError => addresses(&message, name, self.kind),
             ResponseCode::NXDomain => Reply::NoSuchName,
             other => Reply::Refused(u16::from(other)),
@@ -122,10 +141,7 @@ pub(super) fn verdict(questions: impl IntoIterator<Item = Question>) -> Result<V
                 addresses.append(&mut more);
                 continue;
             }
-            Some(Reply::NoSuchName) => DnsError::NoSuchName,
-            Some(Reply::NoAddress) => DnsError::NoAddress,
-            Some(Reply::Refused(code)) => DnsError::Refused(code),
-            Some(Reply::Truncated) | None => DnsError::Silent,
+            other => failure(other),
         };
         // Two answers may disagree: the one that another try could mend is kept.
         if !matches!(worst, Some(DnsError::Silent | DnsError::Refused(_))) {
@@ -133,6 +149,41 @@ pub(super) fn verdict(questions: impl IntoIterator<Item = Question>) -> Result<V
         }
     }
     if addresses.is_empty() { Err(worst.unwrap_or(DnsError::Silent)) } else { Ok(addresses) }
+}
+
+/// What the answer to a question for services comes to.
+pub(super) fn found(questions: impl IntoIterator<Item = Question>) -> Result<Vec<Service>, DnsError> {
+    match questions.into_iter().next().and_then(|question| question.reply) {
+        Some(Reply::Services(services)) => Ok(services),
+        other => Err(failure(other)),
+    }
+}
+
+fn failure(reply: Option<Reply>) -> DnsError {
+    match reply {
+        Some(Reply::NoSuchName) => DnsError::NoSuchName,
+        Some(Reply::NoAddress | Reply::Addresses(_) | Reply::Services(_)) => DnsError::NoAddress,
+        Some(Reply::Refused(code)) => DnsError::Refused(code),
+        Some(Reply::Truncated) | None => DnsError::Silent,
+    }
+}
+
+/// Services of `name`; no aliases.
+fn services(message: &Message, name: &Name) -> Reply {
+    let of_name = message.answers.iter().filter(|record| record.name.eq_ignore_root(name));
+    let found: Vec<Service> = of_name
+        .filter_map(|record| match &record.data {
+            RData::SRV(srv) => Some(Service {
+                priority: srv.priority,
+                weight: srv.weight,
+                port: srv.port,
+                target: srv.target.to_ascii().trim_end_matches('.').to_owned(),
+            }),
+            _ => None,
+        })
+        .take(MAX_ADDRESSES)
+        .collect();
+    if found.is_empty() { Reply::NoAddress } else { Reply::Services(found) }
 }
 
 /// Addresses of `name`, through its aliases (RFC 1034 §3.6.2). Records of other names are passed over.

@@ -15,13 +15,13 @@ use proptest::prelude::*;
 use super::*;
 
 /// A real dnsmasq on loopback, ended when dropped.
-struct Dnsmasq {
+pub(crate) struct Dnsmasq {
     process: Child,
     address: SocketAddr,
 }
 
 impl Dnsmasq {
-    fn start(arguments: &[&str]) -> Self {
+    pub(crate) fn start(arguments: &[&str]) -> Self {
         let free =
             UdpSocket::bind("127.0.0.1:0").and_then(|socket| socket.local_addr()).expect("a free port");
         let mut process = Command::new("/usr/sbin/dnsmasq")
@@ -51,7 +51,7 @@ impl Dnsmasq {
         Self { process, address: free }
     }
 
-    fn stub(&self) -> Stub {
+    pub(crate) fn stub(&self) -> Stub {
         Stub::with_servers("lo", vec![self.address])
     }
 }

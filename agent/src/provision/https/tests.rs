@@ -20,6 +20,7 @@ use tokio::{
 use tokio_rustls::TlsAcceptor;
 
 use super::*;
+use crate::provision::dns::tests::Dnsmasq;
 use crate::{
     provision::{
         DATE,
@@ -72,7 +73,8 @@ impl Server {
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         let ca = CertifiedIssuer::self_signed(params, KeyPair::generate().expect("key")).expect("CA");
         let key = KeyPair::generate().expect("key");
-        let mut leaf = CertificateParams::new(vec![NAME.to_owned()]).expect("name");
+        let mut leaf =
+            CertificateParams::new(vec![NAME.to_owned(), "wifi-offload.op.test".to_owned()]).expect("name");
         (leaf.not_before, leaf.not_after) = (date_time_ymd(years.0, 1, 1), date_time_ymd(years.1, 1, 1));
         let leaf = leaf.signed_by(&key, &ca).expect("leaf");
         let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
@@ -428,11 +430,16 @@ fn a_cut_answer_is_an_error() {
 fn the_thread_answers_every_command() {
     let dir = tempfile::tempdir().expect("directory");
     let ca = dir.path().join("ca.pem");
-    let route = |dns: &[IpAddr]| Route { interface: "lo".to_owned(), dns: dns.to_vec() };
+    let route = |dns: &[IpAddr]| Route { interface: "lo".to_owned(), dns: dns.to_vec(), domain: None };
     let ask = |url: Option<&str>, route: Route| {
         let (sender, mut events) = mpsc::channel(4);
-        let settings =
-            Settings { url: url.map(str::to_owned), ca: ca.clone(), format: Format::Xml, limits: LIMITS };
+        let settings = Settings {
+            url: url.map(str::to_owned),
+            domain: None,
+            ca: ca.clone(),
+            format: Format::Xml,
+            limits: LIMITS,
+        };
         let portal = spawn(settings, sender).expect("a thread");
         portal.send(Command::Fetch { request: request(), route });
         events.blocking_recv().expect("an answer")
@@ -443,8 +450,49 @@ fn the_thread_answers_every_command() {
     assert_unreachable(&ask(Some("https://portal.test"), route(&[])), "tls", "CERTIFICATE");
     fs::write(&ca, Server::start(granting()).ca_pem).expect("writes");
     assert_unreachable(&ask(Some("https://portal.test"), route(&[])), "dns", "no name servers");
-    let absent = Route { interface: "absent0".to_owned(), dns: Vec::new() };
+    let absent = Route { interface: "absent0".to_owned(), dns: Vec::new(), domain: None };
     assert_unreachable(&ask(Some("https://127.0.0.1:1"), absent), "connect", "");
+}
+
+/// Over a real dnsmasq: SRV, else the name itself; and the name that the certificate must have never comes out of an answer.
+#[test]
+fn the_portal_is_found_in_the_operators_domain() {
+    let server = Server::start(granting());
+    let port = server.address.port();
+    let srv =
+        |domain: &str, target: &str| format!("--srv-host=_wifi-offload._tcp.{domain},{target},{port},1,1");
+    let dns = Dnsmasq::start(&[
+        &srv("op.test", "host.elsewhere.test"),
+        // Somebody else's domain that names this server: its certificate is another's.
+        &srv("other.test", "host.elsewhere.test"),
+        // The service is not offered.
+        "--srv-host=_wifi-offload._tcp.none.test",
+        "--host-record=host.elsewhere.test,127.0.0.1",
+        "--host-record=wifi-offload.bare.test,127.0.0.1",
+    ]);
+    let find = |domain: Option<&str>, configured: Option<&str>| {
+        let settings = Settings {
+            url: None,
+            domain: configured.map(str::to_owned),
+            ca: Default::default(),
+            format: Format::Xml,
+            limits: LIMITS,
+        };
+        let route = Route { interface: "lo".to_owned(), dns: Vec::new(), domain: domain.map(str::to_owned) };
+        let found = discover(&settings, &route, dns.stub(), &server.roots());
+        found
+            .and_then(|(agent, url)| ask(&agent, &url, Format::Xml, &request()))
+            .unwrap_or_else(|failed| failed)
+    };
+    assert!(matches!(find(Some("op.test"), None), Event::Granted(_)), "{:?}", find(Some("op.test"), None));
+    assert!(matches!(find(Some("mnc001.mcc001.pub.3gppnetwork.org"), Some("op.test")), Event::Granted(_)));
+    assert_unreachable(&find(Some("other.test"), None), "tls", "");
+    assert_unreachable(&find(Some("none.test"), None), "dns", "");
+    // No SRV record: the name itself, on port 443, where nobody is.
+    assert_unreachable(&find(Some("bare.test"), None), "connect", "");
+    assert_unreachable(&find(Some("absent.test"), None), "dns", "");
+    // By a link that may not be asked.
+    assert_unreachable(&find(None, Some("op.test")), "http", "url");
 }
 
 #[test]
@@ -454,11 +502,16 @@ fn a_full_queue_is_answered_at_once() {
     let ca = dir.path().join("ca.pem");
     fs::write(&ca, Server::start(granting()).ca_pem).expect("writes");
     let (sender, mut events) = mpsc::channel(8);
-    let settings =
-        Settings { url: Some(format!("https://{address}")), ca, format: Format::Xml, limits: LIMITS };
+    let settings = Settings {
+        url: Some(format!("https://{address}")),
+        domain: None,
+        ca,
+        format: Format::Xml,
+        limits: LIMITS,
+    };
     let portal = spawn(settings, sender).expect("a thread");
     for _ in 0..QUEUE + 2 {
-        let route = Route { interface: "lo".to_owned(), dns: Vec::new() };
+        let route = Route { interface: "lo".to_owned(), dns: Vec::new(), domain: None };
         portal.send(Command::Fetch { request: request(), route });
     }
     assert_unreachable(&events.blocking_recv().expect("an answer"), "http", "under way");
