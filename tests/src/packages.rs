@@ -76,6 +76,8 @@ pub(crate) const AAA: &[Package] = &[
     needed("hostapd", "the other server to measure against"),
     needed("radsecproxy", "RADIUS over TLS from another hand"),
     needed("openssl", "makes certificates of each kind"),
+    needed("iproute2", "a network of its own"),
+    needed("tcpdump", "captures the traffic that is searched for secrets"),
 ];
 
 /// Wanted by `bench portal`.

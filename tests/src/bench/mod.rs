@@ -7,7 +7,7 @@ mod process;
 mod stock;
 mod target;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Result, bail};
 use clap::Args;
@@ -49,6 +49,12 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
         },
         Some(name) => bail!("no benchmark {name}; see cargo lab bench"),
     }
+}
+
+/// The search for secrets of `bench portal`, on the program that tests use: what was found. Moves the calling thread
+/// to a network namespace of its own.
+pub(crate) fn secrets_under_load(work: &Path) -> Result<Vec<String>> {
+    portal::secrets_under_load(work)
 }
 
 /// The middle one, or the mean of both.

@@ -9,6 +9,7 @@ mod bare;
 mod bed;
 mod front;
 mod home;
+mod leaks;
 mod matrix;
 mod refusals;
 
@@ -55,6 +56,7 @@ pub(crate) fn run(filter: Option<&str>, show: fn(&Case)) -> Result<Vec<Case>> {
     tasks.extend(bare::tasks());
     tasks.extend(front::tasks());
     tasks.extend(home::tasks());
+    tasks.extend(leaks::tasks());
     tasks.retain(|task| filter.is_none_or(|filter| task.name.contains(filter)));
     if tasks.is_empty() {
         bail!("no case of that name");

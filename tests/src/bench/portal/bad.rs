@@ -121,7 +121,7 @@ const KINDS: &[Kind] = &[
         octets: |d| {
             spoilt(d, |_, t| t.replace("<mac>", &format!("<mac {}>{}", namespaces(), "<a:b/>".repeat(500))))
         },
-        answer: (400, "too-many", "-"),
+        answer: (400, "malformed", "-"),
     },
     Kind {
         name: "oversized, announced",

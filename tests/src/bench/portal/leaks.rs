@@ -70,8 +70,11 @@ struct Subscriber {
     msisdn: String,
 }
 
+/// How an installation is made: of the program as it is shipped, or as tests use it.
+type Make = fn(&str, &Path, &Path) -> Result<PortalAaa>;
+
 /// Runs it; an error where it could not be proved, found secrets in the answer.
-pub(super) fn search(work: &Path, logs: &Path, out: &Path) -> Result<Searched> {
+pub(super) fn search(make: Make, work: &Path, logs: &Path, out: &Path) -> Result<Searched> {
     private_folder(work)?;
     // Without what comes to standard output of our own tools: that is not the product's.
     let (own_logs, captures, elsewhere) = (work.join("log"), work.join("captures"), work.join("elsewhere"));
@@ -83,7 +86,7 @@ pub(super) fn search(work: &Path, logs: &Path, out: &Path) -> Result<Searched> {
     proved(&identities, &fleet, &elsewhere)?;
 
     let installation = work.join("installation");
-    let mut server = PortalAaa::shipped("leaks", &installation, &own_logs)?;
+    let mut server = make("leaks", &installation, &own_logs)?;
     server.admin(&["gateway", "add", GATEWAY_NAME, "--network", GATEWAY_NETWORK, "--secret", SECRET])?;
     server.edit("subscribers = \"any\"", "subscribers = \"listed\"")?;
     let list = elsewhere.join("subscribers.csv");

@@ -15,7 +15,10 @@ mod load;
 mod operator;
 mod report;
 
-use std::{fs, path::PathBuf};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context as _, Result, ensure};
 use nix::{
@@ -33,7 +36,7 @@ use report::{Report, Row, Size};
 use super::plot::{self, Panel};
 use crate::{
     packages,
-    peers::{certificate::Kind, eapol::Tls, private_folder},
+    peers::{certificate::Kind, eapol::Tls, portal::PortalAaa, private_folder},
     progress, workshop,
     world::netns::Netns,
 };
@@ -132,7 +135,9 @@ pub(super) fn run(quick: bool, json: bool, only: Option<&str>) -> Result<bool> {
     }
     if wanted("leaks") {
         let (work, out) = (place.work.join("leaks"), &place.out);
-        match progress::step("secrets under load", || leaks::search(&work, &place.logs, out)) {
+        match progress::step("secrets under load", || {
+            leaks::search(PortalAaa::shipped, &work, &place.logs, out)
+        }) {
             Ok(searched) => report.leaks = Some(searched),
             Err(error) => report.failed.push(format!("leaks: {error:#}")),
         }
@@ -148,6 +153,16 @@ pub(super) fn run(quick: bool, json: bool, only: Option<&str>) -> Result<bool> {
         println!("\n{text}\n{}", place.out.display());
     }
     Ok(report.is_correct())
+}
+
+/// As [`leaks::search`], on the program that tests use.
+pub(super) fn secrets_under_load(work: &Path) -> Result<Vec<String>> {
+    alone()?;
+    private_folder(work)?;
+    let (logs, out) = (work.join("tools"), work.join("captures"));
+    fs::create_dir_all(&logs)?;
+    fs::create_dir_all(&out)?;
+    Ok(leaks::search(PortalAaa::init, &work.join("searched"), &logs, &out)?.found)
 }
 
 /// In a network of its own: whatever is started from now on sees its loopback and nothing else.
