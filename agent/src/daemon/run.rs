@@ -5,9 +5,12 @@ use std::{
     time::Duration,
 };
 
-use nix::sys::{
-    time::TimeSpec,
-    timerfd::{self, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags},
+use nix::{
+    errno::Errno,
+    sys::{
+        time::TimeSpec,
+        timerfd::{self, Expiration, TimerFd, TimerFlags, TimerSetTimeFlags},
+    },
 };
 use tokio::{
     io::{Interest, unix::AsyncFd},
@@ -69,6 +72,7 @@ pub async fn run(
     publish(&machine, &status);
     let mut watchdog = Watchdog::start();
     let alarm = Alarm::new();
+    let jump = Jump::new();
     let mut slept = clock::slept();
     let mut card = None;
     loop {
@@ -80,6 +84,8 @@ pub async fn run(
                 None => break,
             },
             () = alarm.at(machine.deadline()) => Input::Timeout,
+            // Whether the device has slept is seen below.
+            () = jump.heard() => Input::Timeout,
             () = watchdog.due() => {
                 watchdog.pet();
                 continue;
@@ -187,6 +193,45 @@ impl Alarm {
     }
 }
 
+/// Wakes the loop when the device has slept, or its clock has been set: an idle machine has no deadline soon.
+struct Jump {
+    timer: Option<AsyncFd<Timer>>,
+}
+
+impl Jump {
+    fn new() -> Self {
+        let flags = TimerFlags::TFD_NONBLOCK | TimerFlags::TFD_CLOEXEC;
+        let timer = TimerFd::new(timerfd::ClockId::CLOCK_REALTIME, flags);
+        let timer = timer.map_err(std::io::Error::from).and_then(|timer| registered(Timer(timer)));
+        let jump = Self { timer: timer.ok() };
+        jump.listen();
+        jump
+    }
+
+    /// timerfd_create(2): a timer that is cancelled by each jump of the clock, which a sleep is as well.
+    fn listen(&self) {
+        let Some(timer) = &self.timer else { return };
+        let never = Expiration::OneShot(TimeSpec::new(i64::MAX / 2_000_000_000, 0));
+        let flags = TimerSetTimeFlags::TFD_TIMER_ABSTIME | TimerSetTimeFlags::TFD_TIMER_CANCEL_ON_SET;
+        if let Err(error) = timer.get_ref().0.set(never, flags) {
+            tracing::warn!(%error, "the end of a sleep may be seen late");
+        }
+    }
+
+    async fn heard(&self) {
+        let Some(timer) = &self.timer else { return std::future::pending().await };
+        loop {
+            let Ok(mut ready) = timer.readable().await else { return std::future::pending().await };
+            let jumped = timer.get_ref().0.wait();
+            ready.clear_ready();
+            if jumped != Err(Errno::EAGAIN) {
+                self.listen();
+                return;
+            }
+        }
+    }
+}
+
 #[expect(
     deprecated,
     reason = "the new name is unsafe; this timer owns its descriptor and never gives it away"
@@ -245,5 +290,15 @@ mod tests {
         let waited = tokio::time::timeout(Duration::from_millis(50), alarm.at(Some(far))).await;
         assert!(waited.is_err(), "it rang an hour early");
         alarm.at(Some(soon)).await;
+    }
+
+    #[tokio::test]
+    async fn a_clock_that_goes_on_is_no_jump() {
+        let jump = Jump::new();
+        assert!(jump.timer.is_some());
+        for _ in 0..2 {
+            let heard = tokio::time::timeout(Duration::from_millis(50), jump.heard()).await;
+            assert!(heard.is_err());
+        }
     }
 }

@@ -33,6 +33,8 @@ use crate::{
 
 /// Inputs that may wait for the machine. Each world has at most a few under way.
 const QUEUE: usize = 64;
+/// How long a thread for blocking work waits for more.
+const THREAD_KEPT: Duration = Duration::from_secs(1);
 /// For the owners of interfaces to give back what is ours.
 const OWNERS_LIMIT: Duration = Duration::from_secs(5);
 
@@ -71,7 +73,12 @@ fn start(arguments: &Arguments) -> anyhow::Result<()> {
     }
     log::start(arguments.log_format, &settings.log.filter);
     keep_no_core()?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().context("runtime")?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        // A probe's thread ends with the probe, and not in a wake-up of its own.
+        .thread_keep_alive(THREAD_KEPT)
+        .build()
+        .context("runtime")?;
     runtime.block_on(serve(settings))
 }
 
