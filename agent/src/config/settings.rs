@@ -170,7 +170,7 @@ pub struct Offload {
     pub join_limit: Duration,
     /// From the address to the probe's first answer.
     pub verify_limit: Duration,
-    /// Between probes while Wi-Fi carries the traffic.
+    /// Between probes while Wi-Fi carries the traffic and no connection of one stands.
     pub probe_every: Duration,
     /// Wait for Wi-Fi's connections on the way back.
     pub return_drain: Duration,
@@ -181,7 +181,7 @@ impl Default for Offload {
         Self {
             join_limit: Duration::from_secs(20),
             verify_limit: Duration::from_secs(12),
-            probe_every: Duration::from_secs(20),
+            probe_every: Duration::from_secs(60),
             return_drain: Duration::from_secs(3),
         }
     }

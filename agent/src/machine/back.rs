@@ -23,6 +23,8 @@ impl Machine {
         if self.carrier == Some(Link::Wlan) && self.moving.is_none() && !self.offload.left {
             self.offload.why = None;
             self.offload.drain_until = self.now.since_boot;
+            // The connection that stood was released.
+            self.offload.next_probe = self.now.since_boot;
             self.enter(State::Offloaded);
         }
     }

@@ -27,6 +27,9 @@ const YOUNG: Duration = Duration::from_secs(5);
 const YOUNG_PAUSE: Duration = Duration::from_secs(2);
 /// Longest wait for such a probe; with it the route is back within a second.
 const YOUNG_WAIT: Duration = Duration::from_millis(900);
+/// While the connection of a probe stands the kernel asks, and tells when nobody answers (`wlan/standing.rs`). What it
+/// cannot tell, such as a captive portal that comes back, is asked for this often.
+const STANDING_EVERY: Duration = Duration::from_secs(900);
 /// Wi-Fi that has carried the traffic for this long has made good its earlier losses of Internet.
 const SETTLED: Duration = Duration::from_secs(300);
 /// After a move the old link stays this long at least: answers to what left by it are still on their way to it, and
@@ -41,7 +44,7 @@ pub(super) struct Offload {
     /// The wait for cellular's connections ends here at the latest.
     pub(super) drain_until: Duration,
     after_move: Option<AfterMove>,
-    next_probe: Duration,
+    pub(super) next_probe: Duration,
     /// A probe is on its way since.
     probing: Option<Duration>,
     last_probe: Duration,
@@ -127,6 +130,8 @@ impl Machine {
         }
         if let Some(why) = self.offload.why {
             let signal_dbm = self.signal_dbm;
+            // Else it would count as a connection that is to end first.
+            self.act(Action::Probe(probe::Command::Release));
             self.enter(State::Returning);
             self.note(Note::Returning { why, signal_dbm });
         } else if self.offload.probing.is_none() && now >= self.offload.next_probe {
@@ -153,6 +158,26 @@ impl Machine {
             }
         } else {
             self.probe_failed();
+        }
+    }
+
+    /// The connection that a probe has left standing, or not any more.
+    pub(super) fn learn_standing(&mut self, event: &probe::Event) {
+        let now = self.now.since_boot;
+        if self.state != State::Offloaded || self.offload.probing.is_some() {
+            return;
+        }
+        match event {
+            probe::Event::Standing if now >= self.offload.moved_at + YOUNG => {
+                self.offload.next_probe = self.offload.last_probe + STANDING_EVERY;
+            }
+            // Never sooner than without it: there are servers that give up at once.
+            probe::Event::Ended => {
+                let due = (self.offload.last_probe + self.settings.probe_every).max(now);
+                self.offload.next_probe = self.offload.next_probe.min(due);
+            }
+            probe::Event::Silent => self.learn_suspect(Link::Wlan),
+            _ => {}
         }
     }
 

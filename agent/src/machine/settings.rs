@@ -25,7 +25,7 @@ pub struct Settings {
     pub join_limit: Duration,
     /// Limit of one probe series after an address came.
     pub verify_limit: Duration,
-    /// While Wi-Fi carries the traffic, probe this often.
+    /// While Wi-Fi carries the traffic and no connection of a probe stands, probe this often.
     pub probe_every: Duration,
     /// Longest wait of cellular for Wi-Fi's connections on the way back.
     pub return_drain: Duration,
@@ -43,7 +43,7 @@ impl Default for Settings {
             jitter_seed: 0,
             join_limit: Duration::from_secs(20),
             verify_limit: Duration::from_secs(12),
-            probe_every: Duration::from_secs(20),
+            probe_every: Duration::from_secs(60),
             return_drain: Duration::from_secs(3),
         }
     }

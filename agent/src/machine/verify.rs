@@ -89,11 +89,16 @@ impl Machine {
             interface: wlan.name.clone(),
             dns: lease.dns.clone(),
             url: policy.probe_url.clone(),
+            stay: self.state == State::Offloaded,
         };
         self.act(Action::Probe(command));
     }
 
     pub(super) fn learn_probe(&mut self, event: probe::Event) {
+        if matches!(event, probe::Event::Standing | probe::Event::Ended | probe::Event::Silent) {
+            self.learn_standing(&event);
+            return;
+        }
         if self.state != State::Verifying {
             self.learn_offload_probe(&event);
             return;
@@ -119,6 +124,7 @@ impl Machine {
                     self.verify.next_probe = now + PROBE_PAUSE;
                 }
             }
+            probe::Event::Standing | probe::Event::Ended | probe::Event::Silent => {}
         }
     }
 

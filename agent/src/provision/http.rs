@@ -7,7 +7,7 @@
 use std::{
     io::{self, Read, Write},
     net::{IpAddr, SocketAddr, TcpStream},
-    sync::Arc,
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
@@ -30,6 +30,7 @@ use super::{
     DATE,
     dns::{self, Service, Stub},
 };
+use crate::wlan::OWN_MARK;
 
 /// Name and version, as `User-Agent` says.
 pub const USER_AGENT: &str = concat!("wifi-offload/", env!("CARGO_PKG_VERSION"));
@@ -92,6 +93,30 @@ pub fn bound_agent(interface: &str, dns: &[IpAddr], roots: Option<&Roots>, limit
     agent(Stub::new(interface, dns), interface, roots, limits)
 }
 
+/// The same for plain `http`, whose last connection can be had afterwards, open as the server has left it. What it
+/// sends carries [`OWN_MARK`].
+pub fn bound_agent_that_keeps(interface: &str, dns: &[IpAddr], limits: Limits) -> (Agent, Kept) {
+    let kept = Kept::default();
+    let bound = Bound { interface: interface.to_owned(), kept: Some(kept.clone()) };
+    let names = Names { stub: Stub::new(interface, dns), via: Vec::new() };
+    (with(names, bound, None, limits), kept)
+}
+
+/// Where such a connection is.
+#[derive(Debug, Clone, Default)]
+pub struct Kept(Arc<Mutex<Option<TcpStream>>>);
+
+impl Kept {
+    /// The connection, where one was opened.
+    pub fn take(&self) -> Option<TcpStream> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).take()
+    }
+
+    fn put(&self, stream: &TcpStream) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = stream.try_clone().ok();
+    }
+}
+
 pub(super) fn agent(stub: Stub, interface: &str, roots: Option<&Roots>, limits: Limits) -> Agent {
     agent_via(stub, Vec::new(), interface, roots, limits)
 }
@@ -105,6 +130,11 @@ pub(super) fn agent_via(
     roots: Option<&Roots>,
     limits: Limits,
 ) -> Agent {
+    let bound = Bound { interface: interface.to_owned(), kept: None };
+    with(Names { stub, via }, bound, roots, limits)
+}
+
+fn with(names: Names, bound: Bound, roots: Option<&Roots>, limits: Limits) -> Agent {
     // An empty store, not ureq's default: that one asks for compiled-in authorities, which this build has not.
     let none = || RootCerts::Specific(Arc::new(Vec::<Certificate<'static>>::new()));
     let tls = TlsConfig::builder()
@@ -127,9 +157,8 @@ pub(super) fn agent_via(
         .timeout_connect(Some(limits.connect))
         .timeout_global(Some(limits.total))
         .build();
-    let connector =
-        ().chain(Bound { interface: interface.to_owned() }).chain(Tls(RustlsConnector::default()));
-    Agent::with_parts(config, connector, Names { stub, via })
+    let connector = ().chain(bound).chain(Tls(RustlsConnector::default()));
+    Agent::with_parts(config, connector, names)
 }
 
 /// At which step a call failed, `dns`, `connect`, `tls`, [`DATE`] or `http`, and how.
@@ -216,6 +245,7 @@ impl Resolver for Names {
 #[derive(Debug)]
 struct Bound {
     interface: String,
+    kept: Option<Kept>,
 }
 
 impl Connector<()> for Bound {
@@ -235,8 +265,12 @@ impl Connector<()> for Bound {
             let share = if left > 1 { limit / 2 } else { limit };
             left = left.saturating_sub(1);
             limit = limit.saturating_sub(share);
-            match open(&self.interface, *address, share) {
+            let mark = self.kept.as_ref().map(|_| OWN_MARK);
+            match open(&self.interface, mark, *address, share) {
                 Ok(stream) => {
+                    if let Some(kept) = &self.kept {
+                        kept.put(&stream);
+                    }
                     let buffers = LazyBuffers::new(config.input_buffer_size(), config.output_buffer_size());
                     return Ok(Some(BoundTransport { stream, buffers }));
                 }
@@ -248,8 +282,13 @@ impl Connector<()> for Bound {
 }
 
 /// A TCP connection that leaves by `interface`.
-fn open(interface: &str, address: SocketAddr, limit: Duration) -> io::Result<TcpStream> {
+fn open(interface: &str, mark: Option<u32>, address: SocketAddr, limit: Duration) -> io::Result<TcpStream> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    if let Some(mark) = mark
+        && let Err(error) = socket.set_mark(mark)
+    {
+        tracing::debug!(%error, "a probe is not told from other traffic");
+    }
     socket.bind_device(Some(interface.as_bytes()))?;
     socket.connect_timeout(&address.into(), limit.max(Duration::from_millis(1)))?;
     socket.set_tcp_nodelay(true)?;

@@ -6,8 +6,8 @@
 //! `plan` says what should be there and `change` what has to be sent for it (both pure, on the types of `model`),
 //! `rt` speaks rtnetlink and `mptcp` the path manager's netlink, `keeper` sends the difference, `ledger` remembers on
 //! disk what the kernel cannot mark. `task` carries orders, leases, events and the clock, `setup` and `nic` are the
-//! steps of each order, `drain` counts connections, `suspect` weighs signs of trouble, `resolver` keeps
-//! `/etc/resolv.conf` or lets `resolved` tell systemd-resolved. The route is moved in `change::changes`: one
+//! steps of each order, `drain` counts connections, `suspect` weighs signs of trouble and `alarm` ends its sleep,
+//! `resolver` keeps `/etc/resolv.conf` or lets `resolved` tell systemd-resolved. The route is moved in `change::changes`: one
 //! RTM_NEWROUTE that replaces our default route.
 
 use std::{
@@ -21,6 +21,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::modem::Bearer;
 
 mod advertised;
+mod alarm;
 mod change;
 mod drain;
 mod keeper;

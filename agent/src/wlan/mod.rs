@@ -2,15 +2,19 @@
 //!
 //! [`nl80211`] tells MAC, scan results, station signal and CQM events; `links` sets addresses, routes and
 //! rules; `dhcp` gets the WLAN address where nobody else manages the link; `probe` asks whether the Internet is
-//! behind it.
+//! behind it, and `standing` lets the kernel ask on.
 
 mod dhcp;
 pub mod links;
 mod netlink;
 pub mod nl80211;
 pub mod probe;
+mod standing;
 
 use provisioning::identity::Mac;
+
+/// `SO_MARK` of what we send to see whether a link delivers: it is no traffic that a link would be watched for.
+pub(crate) const OWN_MARK: u32 = 0xc5;
 
 /// A WLAN interface in station mode.
 #[derive(Debug, Clone, PartialEq, Eq)]

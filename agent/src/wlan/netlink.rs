@@ -4,7 +4,11 @@
 //! lost events (`ENOBUFS`) to itself. Used by `nl80211`, `links` and `dhcp`. What the octets mean is
 //! [`frame`]'s business, and pure.
 
-use std::{io, time::Duration};
+use std::{
+    io,
+    os::fd::{AsRawFd, RawFd},
+    time::Duration,
+};
 
 use neli::{
     Size, ToBytes,
@@ -18,6 +22,7 @@ use neli::{
     utils::Groups,
 };
 use nix::errno::Errno;
+use socket2::{SockFilter, SockRef};
 use tokio::{
     io::{Interest, unix::AsyncFd},
     time::timeout,
@@ -93,8 +98,8 @@ impl std::fmt::Debug for NoDebug {
     }
 }
 
-impl std::os::fd::AsRawFd for NoDebug {
-    fn as_raw_fd(&self) -> std::os::fd::RawFd {
+impl AsRawFd for NoDebug {
+    fn as_raw_fd(&self) -> RawFd {
         self.0.as_raw_fd()
     }
 }
@@ -115,7 +120,12 @@ impl Socket {
         socket.nonblock()?;
         // Only the error texts become poorer where the kernel is too old for it.
         let _ = socket.enable_ext_ack(true);
-        Ok(Self { fd: registered(NoDebug(socket))?, sequence: 0 })
+        Ok(Self { fd: registered(NoDebug(socket), Interest::READABLE)?, sequence: 0 })
+    }
+
+    /// Lets only those events through that this socket filter returns more than zero for: the others wake nobody.
+    pub(crate) fn filter(&self, filter: &[SockFilter]) -> io::Result<()> {
+        SockRef::from(&self.fd).attach_filter(filter)
     }
 
     /// Sends a request and waits for the acknowledgement; gives what came before it.
@@ -209,14 +219,11 @@ impl Socket {
     }
 }
 
-/// tokio's new name for this is an unsafe function, because a descriptor could be closed while it is registered.
-/// neli's socket owns its descriptor, never gives it away, and closes it when it is dropped, after tokio's part.
-#[expect(
-    deprecated,
-    reason = "the safe way for a type without AsFd, which neli's socket is; sound as said above"
-)]
-fn registered(socket: NoDebug) -> io::Result<AsyncFd<NoDebug>> {
-    AsyncFd::with_interest(socket, Interest::READABLE)
+/// tokio's new name for this is an unsafe function, because a descriptor could be closed while it is registered. What is
+/// given here owns its descriptor, never gives it away, and closes it when it is dropped, after tokio's part.
+#[expect(deprecated, reason = "the safe way; sound as said above")]
+pub(super) fn registered<T: AsRawFd>(owner: T, interest: Interest) -> io::Result<AsyncFd<T>> {
+    AsyncFd::with_interest(owner, interest)
 }
 
 #[derive(Debug, Default)]

@@ -96,6 +96,45 @@ fn a_gateway_that_does_not_answer() {
     });
 }
 
+/// How often this thread, which the agent's task runs on, has gone to sleep.
+fn slept() -> u64 {
+    let status = std::fs::read_to_string("/proc/thread-self/status").expect("readable");
+    let count = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+    count.and_then(|count| count.trim().parse().ok()).expect("a number")
+}
+
+#[test]
+fn an_idle_link_wakes_nobody() {
+    let lab = Lab::new();
+    let _dhcp = lab.dhcp(&[]);
+    let (server, _sources) = echo(&lab.core);
+    // The gateway's neighbour entry comes and goes with each of the agent's own questions.
+    lab.laptop.sysctl("ipv4/neigh/wlan0/base_reachable_time_ms", "1000");
+    lab.laptop.sysctl("ipv4/neigh/wlan0/delay_first_probe_time", "1");
+    lab.run(async |lab| {
+        let mut agent = on_wlan(lab).await;
+        quiet(&mut agent, Duration::from_secs(10)).await;
+        let own = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a socket");
+        socket2::SockRef::from(&own).set_mark(0xc5).expect("marked");
+        std::thread::spawn(move || {
+            while own.send_to(b"are you there", server).is_ok() {
+                std::thread::sleep(Duration::from_millis(1500));
+            }
+        });
+        let begun = slept();
+        quiet(&mut agent, Duration::from_secs(12)).await;
+        let idle = slept() - begun;
+        // The wait of this test itself, and what it takes tokio to time it.
+        assert!(idle <= 6, "woken {idle} times");
+        // A packet of anybody else begins the looks.
+        let begun = slept();
+        let other = std::net::UdpSocket::bind((Ipv4Addr::UNSPECIFIED, 0)).expect("a socket");
+        other.send_to(b"hello", server).expect("sent");
+        quiet(&mut agent, Duration::from_secs(6)).await;
+        assert!(slept() - begun > idle, "nobody looks");
+    });
+}
+
 #[test]
 fn traffic_after_a_long_silence_is_watched_again() {
     let lab = Lab::new();

@@ -373,7 +373,7 @@ fn a_probe_leaves_by_its_own_link_before_the_move() {
         let prober = probe::spawn(events);
         let mut ask = async |url: &str, interface: &str| {
             let (interface, url) = (interface.to_owned(), url.to_owned());
-            prober.send(probe::Command::Probe { interface, dns: vec![], url });
+            prober.send(probe::Command::Probe { interface, dns: vec![], url, stay: false });
             soon(inbox.recv()).await.expect("an answer")
         };
         assert_eq!(ask(&online, "wlan0").await, probe::Event::Online);
@@ -383,6 +383,35 @@ fn a_probe_leaves_by_its_own_link_before_the_move() {
         assert!(matches!(ask("http://10.99.0.1:1/", "wlan0").await, probe::Event::Offline(text) if text.starts_with("connect")));
         assert!(matches!(ask(&online, "nothing0").await, probe::Event::Offline(_)));
         assert!(matches!(ask(&online, "wwan0").await, probe::Event::Offline(_)));
+    });
+}
+
+#[test]
+fn the_connection_of_a_probe_stays_and_its_end_is_told() {
+    let lab = Lab::new();
+    let _dhcp = lab.dhcp(&[]);
+    let server = lab.core.run(|| TcpListener::bind((SERVER, 0)).expect("a port"));
+    let url = format!("http://{}/", server.local_addr().expect("bound"));
+    let (give_up, given_up) = std::sync::mpsc::channel::<()>();
+    thread::spawn(move || {
+        let (mut client, _) = server.accept().expect("a client");
+        let _ = client.read(&mut [0; 1024]);
+        client.write_all(b"HTTP/1.1 204 No Content\r\n\r\n").expect("sent");
+        let _ = given_up.recv();
+        socket2::SockRef::from(&client).set_linger(Some(Duration::ZERO)).expect("set");
+    });
+    lab.run(async |lab| {
+        let mut agent = lab.spawn();
+        agent.wlan().await;
+        let (events, mut inbox) = mpsc::channel(4);
+        let prober = probe::spawn(events);
+        let interface = "wlan0".to_owned();
+        prober.send(probe::Command::Probe { interface, dns: vec![], url, stay: true });
+        assert_eq!(soon(inbox.recv()).await, Some(probe::Event::Online));
+        assert_eq!(soon(inbox.recv()).await, Some(probe::Event::Standing));
+        assert!(inbox.try_recv().is_err());
+        give_up.send(()).expect("the server waits");
+        assert_eq!(soon(inbox.recv()).await, Some(probe::Event::Ended));
     });
 }
 

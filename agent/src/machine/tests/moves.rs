@@ -11,6 +11,7 @@ use crate::{
     wlan::{
         self,
         links::{self, Link},
+        probe,
     },
 };
 
@@ -109,9 +110,40 @@ fn a_hint_brings_cellular_within_five_seconds_and_costs_one_probe_a_second() {
 }
 
 #[test]
+fn an_idle_offload_is_woken_no_more_than_once_a_minute() {
+    for stands in [true, false] {
+        let mut world = offloaded(Outside { stands, ..near() });
+        world.run(60);
+        world.probes.clear();
+        world.run(3600);
+        assert_eq!(world.state(), State::Offloaded);
+        let most = if stands { 4 } else { 60 };
+        assert!((1..=most).contains(&world.probes.len()), "{} probes in an hour", world.probes.len());
+        let apart = world.probes.windows(2).map(|two| two[1] - two[0]).min();
+        assert!(apart.is_none_or(|apart| apart >= Duration::from_secs(60)), "{apart:?}");
+    }
+}
+
+#[test]
+fn what_the_standing_connection_says_is_nothing_in_another_state() {
+    let mut world = World::new(Outside::default());
+    world.run(20);
+    for event in [probe::Event::Standing, probe::Event::Ended, probe::Event::Silent] {
+        world.tell(Input::Probe(event));
+    }
+    assert_eq!((world.state(), world.probes.len()), (State::Armed, 0));
+    let mut world = offloaded(kept(AfterMove::Standby));
+    world.run(60);
+    assert!(world.standing.is_some());
+    world.signal(Some(-80));
+    world.run_ms(200);
+    assert_eq!(world.standing, None, "it would keep Wi-Fi from draining");
+}
+
+#[test]
 fn idle_wifi_without_internet_is_found_within_a_minute_and_taken_again_in_ten_seconds() {
     let mut world = offloaded(near());
-    world.run(60);
+    world.run(67);
     world.outside.internet = false;
     let took = until(&mut world, 90, |world| world.route == Some(Link::Cellular));
     assert!(took <= Duration::from_secs(60), "{took:?}");

@@ -26,6 +26,9 @@ use crate::{
 /// Seconds since 1970 at the start of every test.
 pub(super) const EPOCH: u64 = 1_800_000_000;
 
+/// A standing connection is asked after so much silence.
+const ASK_AFTER: Duration = Duration::from_secs(25);
+
 /// The card's own address.
 pub(super) const PERMANENT: Mac = Mac([2, 0, 0, 0, 1, 0]);
 
@@ -71,6 +74,8 @@ pub(super) struct Outside {
     pub(super) busy: bool,
     /// The kernel takes no route to this link.
     pub(super) no_route: Option<Link>,
+    /// The probe's server lets a connection stand.
+    pub(super) stands: bool,
 }
 
 impl Default for Outside {
@@ -99,6 +104,7 @@ impl Default for Outside {
             trap: false,
             busy: false,
             no_route: None,
+            stands: true,
         }
     }
 }
@@ -129,6 +135,8 @@ pub(super) struct World {
     /// Versions that requests told.
     pub(super) told_versions: Vec<Option<u64>>,
     pub(super) probes: Vec<Duration>,
+    /// The kernel asks by a standing connection, since.
+    pub(super) standing: Option<Duration>,
     pub(super) saves: u64,
     pub(super) unlocks: u64,
     pub(super) macs: Vec<Mac>,
@@ -215,6 +223,7 @@ impl World {
             reports: Vec::new(),
             told_versions: Vec::new(),
             probes: Vec::new(),
+            standing: None,
             saves: 0,
             unlocks: 0,
             macs: Vec::new(),
@@ -262,9 +271,14 @@ impl World {
         loop {
             let event = self.queue.peek().map(|later| later.at);
             let deadline = self.machine.deadline().map(|at| at.max(self.now + Duration::from_millis(1)));
-            let next = [event, deadline].into_iter().flatten().min().filter(|at| *at <= end);
+            let kernel = self.standing.map(|since| since + ASK_AFTER);
+            let next = [event, deadline, kernel].into_iter().flatten().min().filter(|at| *at <= end);
             let Some(at) = next else { break };
             self.now = at;
+            if kernel == Some(at) {
+                self.ask_on();
+                continue;
+            }
             let input = match event {
                 Some(event) if event <= at => self.queue.pop().unwrap().input,
                 _ => Input::Timeout,
@@ -272,6 +286,16 @@ impl World {
             self.give(input);
         }
         self.now = end;
+    }
+
+    /// The kernel asks by the standing connection.
+    fn ask_on(&mut self) {
+        if self.outside.internet && self.associated && self.leased {
+            self.standing = Some(self.now);
+        } else {
+            self.standing = None;
+            self.later(16_000, Input::Probe(probe::Event::Silent));
+        }
     }
 
     pub(super) fn give(&mut self, input: Input) {
@@ -294,6 +318,7 @@ impl World {
     /// The agent is killed and started again; the kernel's links and the supplicant are cleaned up at its start.
     pub(super) fn killed(&mut self) {
         self.queue.clear();
+        self.standing = None;
         let settings = Settings { subscriber_key: [7; 32], ..Settings::default() };
         let unix = self.wall.unwrap_or(EPOCH + self.unix_offset) + self.now.as_secs();
         self.machine = Machine::new(settings, Now { since_boot: self.now, unix }, self.saved.clone());
@@ -470,13 +495,21 @@ impl World {
                 self.later(300, Input::Wlan(wlan::Event::Scan(heard.into_iter().collect())));
             }
             Action::Wlan(_) => {}
-            Action::Probe(_) => {
+            Action::Probe(probe::Command::Release) => self.standing = None,
+            Action::Probe(probe::Command::Probe { stay, .. }) => {
+                self.standing = None;
                 self.probes.push(self.now);
                 let trapped = self.outside.trap && self.route == Some(Link::Wlan);
                 let online = self.outside.internet && !trapped && self.associated && self.leased;
                 let event =
                     if online { probe::Event::Online } else { probe::Event::Offline("no answer".into()) };
                 self.later(if online { 40 } else { 3000 }, Input::Probe(event));
+                if online && stay && self.outside.stands {
+                    self.standing = Some(self.now);
+                    self.later(41, Input::Probe(probe::Event::Standing));
+                } else if online && stay {
+                    self.later(42, Input::Probe(probe::Event::Ended));
+                }
             }
             Action::Save(stored) => {
                 self.saves += 1;

@@ -4,6 +4,8 @@
 
 use std::net::IpAddr;
 
+use socket2::SockFilter;
+
 use crate::wlan::netlink::frame::{self, Malformed};
 
 /// `struct ndmsg`: family, padding, interface at 4, state at 8, flags at 10, type at 11.
@@ -18,6 +20,25 @@ const REACHABLE: u16 = 0x02;
 const DELAY: u16 = 0x08;
 const PROBE: u16 = 0x10;
 const FAILED: u16 = 0x20;
+
+/// A socket filter that leaves out what an idle device's neighbours go through each minute: in use, asked again, not in
+/// use any more. One that fails is let through; routers are, because a default route may come with one; and so are all
+/// other kinds of messages.
+pub(super) fn without_ordinary(kind: u16) -> [SockFilter; 8] {
+    // linux/filter.h; `nlmsghdr` has 16 octets and its type at 4. Loads are in network order, messages are not.
+    let [load_half, load_octet, equal, any, give] = [0x28, 0x30, 0x15, 0x45, 0x06];
+    let step = SockFilter::new;
+    [
+        step(load_half, 0, 0, 4),
+        step(equal, 0, 4, u32::from(kind.to_be())),
+        step(load_octet, 0, 0, 16 + 10),
+        step(any, 2, 0, ROUTER.into()),
+        step(load_half, 0, 0, 16 + 8),
+        step(any, 0, 1, u32::from(FAILED.to_be())),
+        step(give, 0, 0, u32::MAX),
+        step(give, 0, 0, 0),
+    ]
+}
 
 /// One of them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -1,10 +1,10 @@
-//! When the preferred link seems not to deliver: hints for a probe, from the kernel's own signs. Pure; fed by `task`.
+//! When the WLAN in use seems not to deliver: hints for a probe, from the kernel's own signs. Pure; fed by `task`.
 //!
-//! Nothing here wakes up on an idle device. The gateway's neighbour entry is the alarm clock: the kernel tells when
-//! it is asked for, becomes reachable or goes stale (`RTM_NEWNEIGH`), which happens within 5 s of the first packet
-//! after a silence (`delay_first_probe_time`), and by 45 s after the last one (1.5 × `base_reachable_time`). Between
-//! the two, packet counters and TCP's acknowledgements are looked at: each second while packets leave, then less and
-//! less often. A link without neighbours (raw IP of a modem) is not watched.
+//! Nothing here wakes up on an idle device. Packet counters and TCP's acknowledgements are looked at each second while
+//! packets leave, and after a second without one not any more; `alarm` tells of the next one. Where there can be no
+//! alarm, the gateway's neighbour entry is it: the kernel tells when it is asked for, becomes reachable or goes stale
+//! (`RTM_NEWNEIGH`), within 5 s of the first packet after a silence (`delay_first_probe_time`), and by 45 s after the
+//! last one (1.5 × `base_reachable_time`); until then there are looks, less and less often.
 
 use std::time::Duration;
 
@@ -14,11 +14,11 @@ use super::neighbour::Neighbour;
 
 /// While packets leave.
 const EVERY: Duration = Duration::from_secs(1);
-/// While none does, doubling up to this.
+/// While none does and there is no alarm, doubling up to this.
 const SELDOM: Duration = Duration::from_secs(8);
 /// `delay_first_probe_time`: after so long without a packet the next one wakes the neighbour's entry.
 const FIRST_PROBE: Duration = Duration::from_secs(5);
-/// No packet for this long: the neighbour's entry has gone stale, whether or not that was heard.
+/// Without an alarm, no packet for this long: the neighbour's entry has gone stale, whether or not that was heard.
 const QUIET: Duration = Duration::from_secs(45);
 /// Least time between two hints; it doubles while the same trouble lasts and the machine finds nothing wrong.
 const HINT_EVERY: Duration = Duration::from_secs(1);
@@ -48,6 +48,8 @@ pub(super) struct Sample {
 /// The watch on one link.
 #[derive(Debug)]
 pub(super) struct Watch {
+    /// The next packet after a silence will be told.
+    alarmed: bool,
     next_look: Option<Instant>,
     pause: Duration,
     last_sent: Instant,
@@ -61,9 +63,10 @@ pub(super) struct Watch {
 }
 
 impl Watch {
-    /// Begins with looks: traffic has just been moved here.
-    pub(super) fn new(now: Instant) -> Self {
+    /// Begins with looks: traffic has just been moved here. `alarmed`: [`Watch::packet`] will be called.
+    pub(super) fn new(now: Instant, alarmed: bool) -> Self {
         Self {
+            alarmed,
             next_look: Some(now + EVERY),
             pause: EVERY,
             last_sent: now,
@@ -76,6 +79,16 @@ impl Watch {
         }
     }
 
+    /// The first packet after a silence has left.
+    pub(super) fn packet(&mut self, now: Instant) {
+        if self.next_look.is_none() {
+            self.last_sent = now;
+            self.before = None;
+            self.pause = EVERY;
+            self.next_look = Some(now);
+        }
+    }
+
     /// When to look next; none while nothing is sent.
     pub(super) fn next_look(&self) -> Option<Instant> {
         self.next_look
@@ -83,12 +96,10 @@ impl Watch {
 
     /// The state of the link's gateway; whether that is a hint.
     pub(super) fn gateway(&mut self, now: Instant, neighbour: Neighbour) -> bool {
-        if neighbour.in_use() {
-            if self.next_look.is_none() {
-                self.last_sent = now;
-                self.before = None;
-                self.look_soon(now);
-            }
+        if self.alarmed {
+            // It is in use, or not, also by what is no traffic.
+        } else if neighbour.in_use() {
+            self.packet(now);
         } else if !neighbour.failed() && now.saturating_duration_since(self.last_sent) >= FIRST_PROBE {
             // The link may have two gateways, one a family: the other may be in use.
             self.next_look = None;
@@ -108,15 +119,6 @@ impl Watch {
         if sent > 0 {
             self.last_sent = now;
         }
-        if sent > 0 || self.silent_looks > 0 {
-            self.look_soon(now);
-        } else if now.saturating_duration_since(self.last_sent) >= QUIET {
-            self.next_look = None;
-        } else {
-            self.pause = (self.pause * 2).min(SELDOM);
-            self.next_look = Some(now + self.pause);
-        }
-
         // A flow that comes down to a tenth is a silence as well: other stations' broadcasts are always heard.
         let silent = received == 0 && sent > 0 || self.flow >= FLOW && received / seconds <= self.flow / 10;
         if !silent {
@@ -136,6 +138,14 @@ impl Watch {
         if self.silent_looks >= LOOKS {
             // A download that ended is asked about once.
             self.flow = 0;
+        }
+        if sent > 0 || self.silent_looks > 0 {
+            self.look_soon(now);
+        } else if self.alarmed || now.saturating_duration_since(self.last_sent) >= QUIET {
+            self.next_look = None;
+        } else {
+            self.pause = (self.pause * 2).min(SELDOM);
+            self.next_look = Some(now + self.pause);
         }
         let stall = sample.stalled > 0 && sample.heard == 0;
         (silence || stall) && self.hint(now)
@@ -168,8 +178,12 @@ mod tests {
 
     impl Life {
         fn new() -> Self {
+            Self::with(true)
+        }
+
+        fn with(alarmed: bool) -> Self {
             let now = Instant::now();
-            let mut life = Self { watch: Watch::new(now), now, sample: Sample::default() };
+            let mut life = Self { watch: Watch::new(now, alarmed), now, sample: Sample::default() };
             assert!(!life.look(5, 5));
             life
         }
@@ -224,7 +238,7 @@ mod tests {
         assert!(!life.look(20, 400));
         assert!(!life.look(0, 3));
         assert!(life.look(0, 2));
-        for _ in 0..5 {
+        while life.watch.next_look().is_some() {
             assert!(!life.look(0, 3));
         }
     }
@@ -240,18 +254,45 @@ mod tests {
 
     #[test]
     fn an_idle_device_is_left_alone() {
-        let mut life = Life::new();
-        let begun = life.now;
-        let mut looks = 0;
-        while life.watch.next_look().is_some() {
-            assert!(!life.look(0, 1));
-            looks += 1;
-            assert!(looks < 20);
+        for (alarmed, longest) in [(true, EVERY), (false, QUIET + SELDOM)] {
+            let mut life = Life::with(alarmed);
+            let begun = life.now;
+            let mut looks = 0;
+            while life.watch.next_look().is_some() {
+                assert!(!life.look(0, 1));
+                looks += 1;
+                assert!(looks < 20);
+            }
+            assert!(life.now - begun <= longest);
         }
-        assert!(life.now - begun <= QUIET + SELDOM);
-        // The next packet wakes the neighbour's entry, and that us.
+    }
+
+    #[test]
+    fn the_next_packet_begins_the_looks_again() {
+        let mut life = Life::new();
+        while life.watch.next_look().is_some() {
+            life.look(0, 0);
+        }
+        life.gateway(REACHABLE);
+        assert_eq!(life.watch.next_look(), None, "it answers what is no traffic");
+        life.watch.packet(life.now);
+        assert_eq!(life.watch.next_look(), Some(life.now));
+        // What was asked when the link was dead already is a hint two looks later.
+        assert!(!life.look(1, 0) && !life.look(3, 0));
+        assert!(life.look(3, 0));
+        life.watch.packet(life.now);
+        assert!(life.watch.next_look() > Some(life.now), "looks under way go on as they are");
+    }
+
+    #[test]
+    fn without_an_alarm_the_gateway_is_one() {
+        let mut life = Life::with(false);
+        while life.watch.next_look().is_some() {
+            life.look(0, 0);
+        }
         assert!(!life.gateway(REACHABLE));
-        assert_eq!(life.watch.next_look(), Some(life.now + EVERY));
+        assert_eq!(life.watch.next_look(), Some(life.now));
+        life.look(0, 0);
         assert!(!life.gateway(STALE));
         assert!(life.watch.next_look().is_some());
         life.now += FIRST_PROBE;

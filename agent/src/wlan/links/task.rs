@@ -11,7 +11,9 @@ use tokio::{
 };
 
 use super::{
-    Command, Event, Link, Settings, advertised, drain,
+    Command, Event, Link, Settings, advertised,
+    alarm::Alarm,
+    drain,
     keeper::Keeper,
     ledger::Ledger,
     neighbour::{self, Neighbour},
@@ -51,9 +53,14 @@ pub(super) enum Order {
 pub(super) async fn run(settings: Settings, mut orders: mpsc::Receiver<Order>, events: mpsc::Sender<Event>) {
     let opened = async {
         let keeper = Keeper::new(settings.metric, Ledger::open(settings.state)).await?;
-        Ok::<_, NetlinkError>((keeper, Socket::events(NlFamily::Route, &GROUPS)?))
+        let monitor = Socket::events(NlFamily::Route, &GROUPS)?;
+        // Without the right to set alarms (CAP_NET_RAW) the neighbours are heard in full: see `suspect`. A trial.
+        let alarms = Alarm::set(0)
+            .map(drop)
+            .and_then(|()| monitor.filter(&neighbour::without_ordinary(NEW_NEIGHBOUR)));
+        Ok::<_, NetlinkError>((keeper, monitor, alarms))
     };
-    let (keeper, mut monitor) = match opened.await {
+    let (keeper, mut monitor, alarms) = match opened.await {
         Ok(opened) => opened,
         Err(error) => {
             let text = format!("open rtnetlink: {error}");
@@ -61,6 +68,9 @@ pub(super) async fn run(settings: Settings, mut orders: mpsc::Receiver<Order>, e
             return;
         }
     };
+    if let Err(error) = &alarms {
+        tracing::debug!(%error, "the kernel does not tell of the next packet");
+    }
     let (tell_news, mut news) = mpsc::channel(NEWS);
     let mut task = Task {
         keeper,
@@ -73,7 +83,9 @@ pub(super) async fn run(settings: Settings, mut orders: mpsc::Receiver<Order>, e
         wlan: Setup::default(),
         watched: Vec::new(),
         next_count: None,
+        alarms: alarms.is_ok(),
         suspicion: None,
+        alarm: None,
         leftovers_go: Some(Instant::now() + settings.keep_leftovers),
     };
     if let Err(text) = task.keeper.reconcile(Link::Cellular).await {
@@ -103,7 +115,8 @@ pub(super) async fn run(settings: Settings, mut orders: mpsc::Receiver<Order>, e
                 }
             },
             () = at(task.next_count) => task.count().await,
-            () = at(task.suspicion.as_ref().and_then(|(_, watch)| watch.next_look())) => task.look().await,
+            () = at(task.suspicion.as_ref().and_then(Watch::next_look)) => task.look().await,
+            () = rung(task.alarm.as_ref()) => task.packet(),
             () = at(task.leftovers_go) => task.drop_leftovers().await,
             () = at(task.next_deadline()) => task.check_deadlines().await,
         }
@@ -122,8 +135,12 @@ pub(super) struct Task {
     pub(super) wlan: Setup,
     watched: Vec<Link>,
     next_count: Option<Instant>,
-    /// On the preferred link.
-    suspicion: Option<(Link, Watch)>,
+    /// Whether the kernel tells of the next packet.
+    alarms: bool,
+    /// On the WLAN while it is preferred: nothing could be done about a cellular that does not deliver.
+    suspicion: Option<Watch>,
+    /// Set while the watched link is idle.
+    alarm: Option<Alarm>,
     /// When what a former run left, and nobody has asked for since, is taken away.
     leftovers_go: Option<Instant>,
 }
@@ -181,38 +198,56 @@ impl Task {
         }
     }
 
-    /// Watches this link from now on, or none.
+    /// The default route points to this link from now on, or to none of ours.
     pub(super) fn watch(&mut self, link: Option<Link>) {
-        if self.suspicion.as_ref().map(|(link, _)| *link) != link {
-            self.suspicion = link.map(|link| (link, Watch::new(Instant::now())));
+        if link != Some(Link::Wlan) {
+            (self.suspicion, self.alarm) = (None, None);
+        } else if self.suspicion.is_none() {
+            self.suspicion = Some(Watch::new(Instant::now(), self.alarms));
         }
     }
 
     async fn gateway(&mut self, neighbour: Neighbour) {
-        let Some((link, watch)) = &mut self.suspicion else { return };
-        let Some(plan) = self.keeper.wanted.plan(*link) else { return };
+        let Some(watch) = &mut self.suspicion else { return };
+        let Some(plan) = self.keeper.wanted.plan(Link::Wlan) else { return };
         let gateway = plan.ways.iter().any(|way| way.gateway == Some(neighbour.ip));
         if gateway && plan.interface == neighbour.interface && watch.gateway(Instant::now(), neighbour) {
-            let link = *link;
-            self.tell(Event::Suspect(link)).await;
+            self.tell(Event::Suspect(Link::Wlan)).await;
+        }
+    }
+
+    /// The first packet after a silence.
+    fn packet(&mut self) {
+        tracing::debug!("traffic on a link that was idle");
+        self.alarm = None;
+        if let Some(watch) = &mut self.suspicion {
+            watch.packet(Instant::now());
         }
     }
 
     async fn look(&mut self) {
-        let Some((link, watch)) = &mut self.suspicion else { return };
-        let link = *link;
-        let sample = match self.keeper.wanted.plan(link) {
-            Some(plan) => sample(&mut self.keeper.route, plan).await,
-            None => Err(NetlinkError::from(frame::Malformed::Payload)),
+        let Some(watch) = &mut self.suspicion else { return };
+        let (sample, interface) = match self.keeper.wanted.plan(Link::Wlan) {
+            Some(plan) => (sample(&mut self.keeper.route, plan).await, plan.interface),
+            None => (Err(NetlinkError::from(frame::Malformed::Payload)), 0),
         };
-        match sample {
-            Ok(sample) if watch.look(Instant::now(), sample) => self.tell(Event::Suspect(link)).await,
-            Ok(_) => {}
+        tracing::trace!(?sample, "a look");
+        let hint = match sample {
+            Ok(sample) => watch.look(Instant::now(), sample),
             // Mostly because the interface has gone, which others tell.
             Err(error) => {
-                tracing::debug!(%error, ?link, "the link's traffic is not looked at any more");
-                self.suspicion = None;
+                tracing::debug!(%error, "the link's traffic is not looked at any more");
+                return self.watch(None);
             }
+        };
+        if watch.next_look().is_none() && self.alarms {
+            tracing::debug!("the link is idle");
+            self.alarm = Alarm::set(interface)
+                .inspect_err(|error| tracing::warn!(%error, "an idle link is not watched"))
+                .ok();
+        }
+        if hint {
+            self.tell(Event::Suspect(Link::Wlan)).await;
         }
     }
 
@@ -292,6 +327,13 @@ async fn sample(route: &mut Socket, plan: &Plan) -> Result<Sample, NetlinkError>
     let sources: Vec<IpAddr> = plan.ways.iter().map(|way| way.ip).collect();
     let drain::Progress { stalled, heard, open } = drain::progress(&sources).await?;
     Ok(Sample { sent, received, stalled, heard, open })
+}
+
+async fn rung(alarm: Option<&Alarm>) {
+    match alarm {
+        Some(alarm) => alarm.rings().await,
+        None => std::future::pending().await,
+    }
 }
 
 async fn at(instant: Option<Instant>) {
