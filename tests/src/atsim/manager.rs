@@ -138,6 +138,11 @@ impl CellularModem {
         self.manager.kill()
     }
 
+    /// Holds ModemManager still, or lets it go on.
+    pub(crate) fn hold_manager(&self, still: bool) -> Result<()> {
+        self.manager.hold(still)
+    }
+
     /// Pulls the device.
     pub(crate) fn unplug(&self) -> Result<()> {
         self.simulator.order(&Order::Unplug);

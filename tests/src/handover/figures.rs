@@ -12,8 +12,9 @@ use crate::{clock, world::World};
 const MEMORY: u64 = 12 << 10;
 /// How long it is watched.
 const WATCHED: u32 = 70;
-/// In that time: one scan, or one probe of a server that lets no connection stand, and one more at the edge or for what
-/// comes from outside (a lease, a word of ModemManager). The watchdog's pets come each 90 s, where systemd is.
+/// In that time: one scan, or one probe of a server that lets no connection stand (75 s), and one more at the edge.
+/// Not counted: the watchdog's pets, each 90 s where systemd is; and ModemManager, which reads the modem's signal each
+/// 30 s and tells everybody of it, and is held still meanwhile.
 const WAKE_UPS: usize = 2;
 /// What one cause makes of it belongs together: a scan of all channels takes four seconds in software.
 const BURST: u32 = 8;
@@ -84,8 +85,16 @@ fn event(line: &str) -> Option<(String, u64)> {
     })
 }
 
-/// Counts how often an idle daemon wakes up: by the second, so that what belongs together counts once.
+/// Counts how often an idle daemon wakes up.
 fn wake_ups(world: &World, table: &mut Table, when: &str) -> Result<()> {
+    world.cellular.hold_manager(true)?;
+    let counted = count(world, table, when);
+    world.cellular.hold_manager(false)?;
+    counted
+}
+
+/// By the second, so that what belongs together counts once.
+fn count(world: &World, table: &mut Table, when: &str) -> Result<()> {
     let first = switches(world)?;
     let mut before = first.clone();
     let mut woken = Vec::new();

@@ -57,6 +57,11 @@ impl Cellular {
         self.modem.kill_manager()
     }
 
+    /// Holds ModemManager still, or lets it go on.
+    pub(crate) fn hold_manager(&self, still: bool) -> Result<()> {
+        self.modem.hold_manager(still)
+    }
+
     /// Starts ModemManager where it does not run.
     pub(crate) fn start_manager(&mut self) -> Result<()> {
         if !self.manager_runs {

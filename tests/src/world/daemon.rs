@@ -108,6 +108,13 @@ impl Daemon {
         Ok(())
     }
 
+    /// Holds it still, or lets it go on.
+    pub(crate) fn hold(&self, still: bool) -> Result<()> {
+        let Some(pid) = self.pid() else { bail!("{} is not started", self.name) };
+        let signal = if still { Signal::SIGSTOP } else { Signal::SIGCONT };
+        Ok(kill(Pid::from_raw(i32::try_from(pid)?), signal)?)
+    }
+
     /// SIGKILL: it gets no chance to say goodbye.
     pub(crate) fn kill(&mut self) -> Result<()> {
         if let Some(mut child) = self.child.take() {
