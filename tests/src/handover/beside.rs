@@ -25,6 +25,8 @@ const JOINS: Duration = Duration::from_secs(200);
 const LETS_GO: Duration = Duration::from_secs(90);
 /// How long a connection that was told to end may stay silent: those that it loses never end.
 const DEAD: Duration = Duration::from_secs(4);
+/// The same of the connection that runs through all moves.
+const MPTCP: Duration = Duration::from_secs(10);
 /// It does not look at the uplink at all, as Debian ships it; so much is enough to show that.
 const NOT_NOTICED: Duration = Duration::from_secs(30);
 
@@ -58,7 +60,7 @@ pub(super) fn moves(
         manager.waits_for_route(world, plan::STAND_IN, LETS_GO)?;
         reporter.progress(&format!("NetworkManager: {number} of {moves} moves there and back"));
     }
-    rounds.finish()?.show(table, "standby", Who::NetworkManager);
+    rounds.finish(MPTCP)?.show(table, "standby", Who::NetworkManager);
     if all { goes_wrong(world, &mut manager, table) } else { Ok(()) }
 }
 

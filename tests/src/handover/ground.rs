@@ -22,7 +22,7 @@ const BEFORE: Duration = Duration::from_secs(3);
 /// How long it is watched after the route has moved.
 const AFTER: Duration = Duration::from_millis(1500);
 /// How long a connection that was told to end may stay silent.
-const SILENT: Duration = Duration::from_secs(20);
+pub(super) const SILENT: Duration = Duration::from_secs(20);
 /// Octets a second of a download: small, so that what is captured stays small.
 const RATE: u32 = 20_000;
 

@@ -94,15 +94,16 @@ pub(crate) fn run(
             run: &|world, _| figures::taken(world, &mut table.borrow_mut()),
         },
         Entry {
-            name: "signal-traces-beside-networkmanager",
-            run: &|world, reporter| traces::traces(world, reporter, full, &mut table.borrow_mut()),
-        },
-        Entry {
             name: "joins-beside-a-bare-supplicant",
             run: &|world, reporter| {
                 let pairs = if full { PAIRS } else { FEW_PAIRS };
                 joins::pairs(world, reporter, pairs, full, &mut table.borrow_mut())
             },
+        },
+        // A policy of its own.
+        Entry {
+            name: "signal-traces-beside-networkmanager",
+            run: &|world, reporter| traces::traces(world, reporter, full, &mut table.borrow_mut()),
         },
         Entry {
             name: "moves-beside-networkmanager",

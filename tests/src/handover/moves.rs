@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, ensure};
 
 use super::{
     arrival::{Arrival, Watch},
-    ground::{self, Flows, MOVING, Suffered},
+    ground::{self, Flows, MOVING, SILENT, Suffered},
     table::{Table, Who, spread},
 };
 use crate::{
@@ -72,7 +72,7 @@ fn agent(world: &mut World, reporter: &Reporter, after_move: &str, moves: u32) -
             reporter.progress(&format!("{after_move}: {number} of {moves} moves there and back"));
         }
     }
-    rounds.finish()
+    rounds.finish(SILENT)
 }
 
 struct Moved {
@@ -116,10 +116,10 @@ impl Rounds {
         Ok(())
     }
 
-    /// Ends what ran through all of them.
-    pub(super) fn finish(mut self) -> Result<Self> {
+    /// Ends what ran through all of them; a connection that stays silent for so long counts as broken.
+    pub(super) fn finish(mut self, silent: Duration) -> Result<Self> {
         if let Some((questions, mptcp)) = self.running.take() {
-            self.mptcp = mptcp.finish()?;
+            self.mptcp = mptcp.finish_within(silent)?;
             self.dns = questions.finish()?;
         }
         Ok(self)

@@ -62,7 +62,7 @@ const HOVERING: Trace = Trace {
 /// The same in less time.
 const HOVERING_SHORT: Trace =
     Trace {
-        name: "hovering (−68 ± 6 dBm, a wave in 8 s, 24 s)", heard: Duration::from_secs(24), ..HOVERING
+        name: "hovering (−68 ± 6 dBm, a wave in 8 s, 16 s)", heard: Duration::from_secs(16), ..HOVERING
     };
 
 const WALK_AWAY: Trace = Trace {
