@@ -1,7 +1,6 @@
 //! What is written is read back the same; what is cut or spoilt is refused; nothing panics.
 #![allow(clippy::expect_used, clippy::indexing_slicing, reason = "a test may assume")]
 
-#[expect(dead_code, reason = "reports are in the tests of all formats")]
 mod common;
 
 use common::{credential, refusal, report, request};
