@@ -51,7 +51,7 @@ async fn tell(bench: &Bench, format: Format, report: CredentialReport) -> Event 
 async fn send(bench: &Bench, format: Format, command: Command) -> Event {
     let limits = http::Limits { connect: Duration::from_secs(5), total: Duration::from_secs(10) };
     let url = Some(format!("https://{}", bench.address));
-    let settings = https::Settings { url, domain: None, ca: bench.ca_file(), format, limits };
+    let settings = https::Settings { url, ca: bench.ca_file(), format, limits };
     let (sender, mut events) = mpsc::channel(4);
     let client = https::spawn(settings, sender).expect("a thread");
     client.send(command);

@@ -70,13 +70,7 @@ impl Portal {
     /// As the portal's client takes it.
     pub fn client(&self) -> https::Settings {
         let limits = Limits { connect: self.connect_limit, total: self.total_limit };
-        https::Settings {
-            url: self.url.clone(),
-            domain: self.domain.clone(),
-            ca: self.ca.clone(),
-            format: self.format,
-            limits,
-        }
+        https::Settings { url: self.url.clone(), ca: self.ca.clone(), format: self.format, limits }
     }
 }
 

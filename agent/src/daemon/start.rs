@@ -136,6 +136,7 @@ fn machine_settings(settings: &Settings, vault: &Vault) -> anyhow::Result<machin
         provision_while_roaming: settings.cellular.provision_while_roaming,
         subscriber_key: vault.subscriber_key(),
         jitter_seed: u64::from_ne_bytes(seed),
+        portal_domain: settings.portal.domain.clone(),
         policy_keys: settings.portal.policy_key.into_iter().collect(),
         join_limit: settings.offload.join_limit,
         verify_limit: settings.offload.verify_limit,

@@ -13,6 +13,8 @@ pub struct Settings {
     pub allow_roaming: bool,
     /// Ask the portal while roaming.
     pub provision_while_roaming: bool,
+    /// Domain to find the portal in without a URL, in place of the one of the SIM's operator.
+    pub portal_domain: Option<String>,
     /// Keys whose policies are trusted before the portal has named any.
     pub policy_keys: Vec<PolicyKey>,
     /// `name/version` told to the portal.
@@ -37,6 +39,7 @@ impl Default for Settings {
             apn: String::new(),
             allow_roaming: true,
             provision_while_roaming: true,
+            portal_domain: None,
             policy_keys: Vec::new(),
             agent: concat!("wifi-offloadd/", env!("CARGO_PKG_VERSION")).to_owned(),
             subscriber_key: [0; 32],

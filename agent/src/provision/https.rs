@@ -38,8 +38,6 @@ const QUEUE: usize = 2;
 pub struct Settings {
     /// `https://host[:port][/path]`; none to look for it in the operator's domain.
     pub url: Option<String>,
-    /// Domain to find the portal in without a URL, in place of the one of the SIM's operator.
-    pub domain: Option<String>,
     /// PEM file of the authorities that the portal's certificate comes from; read anew for each request.
     pub ca: PathBuf,
     /// What requests are written in, and replies asked for in.
@@ -132,6 +130,10 @@ fn tell(settings: &Settings, report: &CredentialReport, route: &Route) -> Result
 
 /// A client whose sockets leave by this way, and the portal's URL.
 fn client(settings: &Settings, route: &Route) -> Result<(Agent, String), Event> {
+    if settings.url.is_none() && route.domain.is_none() {
+        let text = "[portal] url is not set in agent.toml, and the SIM does not tell its operator here";
+        return Err(unreachable("http", text));
+    }
     let pem = fs::read(&settings.ca)
         .map_err(|error| unreachable("tls", &format!("cannot read {}: {error}", settings.ca.display())))?;
     let roots = Roots::from_pem(&pem)
@@ -146,13 +148,7 @@ fn client(settings: &Settings, route: &Route) -> Result<(Agent, String), Event> 
 
 /// The portal of the operator's domain: where the SRV record says, else at the name itself.
 fn discover(settings: &Settings, route: &Route, stub: Stub, roots: &Roots) -> Result<(Agent, String), Event> {
-    let domain = route.domain.as_ref().and(settings.domain.as_ref().or(route.domain.as_ref()));
-    let names = Names::of(domain.ok_or_else(|| {
-        unreachable(
-            "http",
-            "[portal] url is not set in agent.toml, and the SIM does not tell its operator here",
-        )
-    })?);
+    let names = Names::of(route.domain.as_deref().unwrap_or_default());
     let via = match stub.services(&names.service, settings.limits.connect) {
         // RFC 2782: one record with the root for its target says that there is none.
         Ok(found) if found.iter().all(|service| service.target.is_empty()) => {

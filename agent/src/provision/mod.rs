@@ -27,8 +27,8 @@ pub struct Route {
     pub interface: String,
     /// Name servers of that link.
     pub dns: Vec<IpAddr>,
-    /// Domain of the SIM's operator, to find the portal in where its URL is not configured; none where that domain may
-    /// not be asked for by this link.
+    /// Domain to find the portal in where its URL is not configured: the SIM's operator's; none where it is not known, or
+    /// may not be asked for by this link.
     pub domain: Option<String>,
 }
 

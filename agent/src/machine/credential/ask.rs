@@ -67,7 +67,8 @@ impl Machine {
         let told = self.cellular.dns();
         let dns = if told.is_empty() { name_servers(bearer) } else { told.to_vec() };
         let home = self.cellular.modem.as_ref().and_then(|modem| modem.home_operator.as_deref());
-        let domain = home.and_then(provision::discovery::domain);
+        let configured = self.settings.portal_domain.clone();
+        let domain = configured.or_else(|| home.and_then(provision::discovery::domain));
         Some(provision::Route { interface: bearer.interface.clone(), dns, domain })
     }
 }

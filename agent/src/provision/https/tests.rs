@@ -433,13 +433,8 @@ fn the_thread_answers_every_command() {
     let route = |dns: &[IpAddr]| Route { interface: "lo".to_owned(), dns: dns.to_vec(), domain: None };
     let ask = |url: Option<&str>, route: Route| {
         let (sender, mut events) = mpsc::channel(4);
-        let settings = Settings {
-            url: url.map(str::to_owned),
-            domain: None,
-            ca: ca.clone(),
-            format: Format::Xml,
-            limits: LIMITS,
-        };
+        let settings =
+            Settings { url: url.map(str::to_owned), ca: ca.clone(), format: Format::Xml, limits: LIMITS };
         let portal = spawn(settings, sender).expect("a thread");
         portal.send(Command::Fetch { request: request(), route });
         events.blocking_recv().expect("an answer")
@@ -470,29 +465,20 @@ fn the_portal_is_found_in_the_operators_domain() {
         "--host-record=host.elsewhere.test,127.0.0.1",
         "--host-record=wifi-offload.bare.test,127.0.0.1",
     ]);
-    let find = |domain: Option<&str>, configured: Option<&str>| {
-        let settings = Settings {
-            url: None,
-            domain: configured.map(str::to_owned),
-            ca: Default::default(),
-            format: Format::Xml,
-            limits: LIMITS,
-        };
-        let route = Route { interface: "lo".to_owned(), dns: Vec::new(), domain: domain.map(str::to_owned) };
+    let find = |domain: &str| {
+        let settings = Settings { url: None, ca: Default::default(), format: Format::Xml, limits: LIMITS };
+        let route = Route { interface: "lo".to_owned(), dns: Vec::new(), domain: Some(domain.to_owned()) };
         let found = discover(&settings, &route, dns.stub(), &server.roots());
         found
             .and_then(|(agent, url)| ask(&agent, &url, Format::Xml, &request()))
             .unwrap_or_else(|failed| failed)
     };
-    assert!(matches!(find(Some("op.test"), None), Event::Granted(_)), "{:?}", find(Some("op.test"), None));
-    assert!(matches!(find(Some("mnc001.mcc001.pub.3gppnetwork.org"), Some("op.test")), Event::Granted(_)));
-    assert_unreachable(&find(Some("other.test"), None), "tls", "");
-    assert_unreachable(&find(Some("none.test"), None), "dns", "");
+    assert!(matches!(find("op.test"), Event::Granted(_)));
+    assert_unreachable(&find("other.test"), "tls", "");
+    assert_unreachable(&find("none.test"), "dns", "");
     // No SRV record: the name itself, on port 443, where nobody is.
-    assert_unreachable(&find(Some("bare.test"), None), "connect", "");
-    assert_unreachable(&find(Some("absent.test"), None), "dns", "");
-    // By a link that may not be asked.
-    assert_unreachable(&find(None, Some("op.test")), "http", "url");
+    assert_unreachable(&find("bare.test"), "connect", "");
+    assert_unreachable(&find("absent.test"), "dns", "");
 }
 
 #[test]
@@ -502,13 +488,8 @@ fn a_full_queue_is_answered_at_once() {
     let ca = dir.path().join("ca.pem");
     fs::write(&ca, Server::start(granting()).ca_pem).expect("writes");
     let (sender, mut events) = mpsc::channel(8);
-    let settings = Settings {
-        url: Some(format!("https://{address}")),
-        domain: None,
-        ca,
-        format: Format::Xml,
-        limits: LIMITS,
-    };
+    let settings =
+        Settings { url: Some(format!("https://{address}")), ca, format: Format::Xml, limits: LIMITS };
     let portal = spawn(settings, sender).expect("a thread");
     for _ in 0..QUEUE + 2 {
         let route = Route { interface: "lo".to_owned(), dns: Vec::new(), domain: None };
