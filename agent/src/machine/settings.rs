@@ -15,6 +15,8 @@ pub struct Settings {
     pub provision_while_roaming: bool,
     /// Keys whose policies are trusted before the portal has named any.
     pub policy_keys: Vec<PolicyKey>,
+    /// Whether the portal is asked by SMS.
+    pub sms: SmsUse,
     /// `name/version` told to the portal.
     pub agent: String,
     /// Key of the IMSI's hash that binds the stored credential to its SIM.
@@ -31,6 +33,17 @@ pub struct Settings {
     pub return_drain: Duration,
 }
 
+/// When the portal is asked by SMS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SmsUse {
+    /// Not set up, or not wanted.
+    Never,
+    /// When data has not been there for so long though it was wanted, and the network takes messages.
+    Fallback(Duration),
+    /// Whenever the network takes messages; over data only where it does not.
+    Always,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -38,6 +51,7 @@ impl Default for Settings {
             allow_roaming: true,
             provision_while_roaming: true,
             policy_keys: Vec::new(),
+            sms: SmsUse::Never,
             agent: concat!("wifi-offloadd/", env!("CARGO_PKG_VERSION")).to_owned(),
             subscriber_key: [0; 32],
             jitter_seed: 0,
