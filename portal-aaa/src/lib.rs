@@ -17,4 +17,5 @@ pub mod policy;
 pub mod portal;
 pub mod proxy;
 pub mod server;
+pub mod sms;
 pub mod store;

@@ -14,10 +14,17 @@ use crate::progress;
 pub(crate) struct Package {
     name: &'static str,
     why: &'static str,
+    /// Where it is there already by another package, whose name may differ.
+    program: Option<&'static str>,
 }
 
 const fn needed(name: &'static str, why: &'static str) -> Package {
-    Package { name, why }
+    Package { name, why, program: None }
+}
+
+/// Wanted unless this program is there, from whatever package.
+const fn program(name: &'static str, program: &'static str, why: &'static str) -> Package {
+    Package { name, why, program: Some(program) }
 }
 
 /// Wanted by the virtual laptop (`demo`, suite `vm`).
@@ -50,6 +57,8 @@ pub(crate) const MODEM: &[Package] = &[
     needed("dnsmasq-base", "DNS in the operator's core"),
     needed("iproute2", "network namespaces and links"),
     needed("binutils", "reads what must not stand in logs"),
+    program("nodejs", "node", "runs the message centre"),
+    program("npm", "npm", "fetches the SMPP package that the message centre is made of"),
 ];
 
 /// Wanted by `cargo test`.
@@ -92,7 +101,7 @@ pub(crate) const PORTAL: &[Package] = &[
 pub(crate) fn ensure(wanted: &[Package]) -> Result<()> {
     let mut missing: Vec<&Package> = Vec::new();
     for package in wanted {
-        if !installed(package.name)? && !missing.iter().any(|known| known.name == package.name) {
+        if !there(package)? && !missing.iter().any(|known| known.name == package.name) {
             missing.push(package);
         }
     }
@@ -115,6 +124,16 @@ pub(crate) fn ensure(wanted: &[Package]) -> Result<()> {
 /// `apt-get update`; its lists may be absent on a fresh machine and name versions that are gone on an old one.
 pub(crate) fn refresh_lists() -> Result<()> {
     progress::step("apt-get update", || apt_get(&["update", "-q"]))
+}
+
+fn there(package: &Package) -> Result<bool> {
+    if let Some(program) = package.program {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        if std::env::split_paths(&path).any(|folder| folder.join(program).is_file()) {
+            return Ok(true);
+        }
+    }
+    installed(package.name)
 }
 
 fn installed(name: &str) -> Result<bool> {

@@ -4,7 +4,8 @@ use provisioning::{format::Format, signed::PolicyKey};
 use serde::Deserialize;
 
 use super::values::{
-    Absolute, Apn, CellularOwner, Domain, Filter, Interface, Ip, ModemName, Seconds, Url, WlanOwner,
+    Absolute, Apn, CellularOwner, Domain, Filter, Interface, Ip, ModemName, Number, PortalKey, Seconds,
+    SmsWhen, Url, WlanOwner,
 };
 
 /// A table whose keys are optional, and how a later one is laid over it.
@@ -52,6 +53,7 @@ table! {
         pin_file: Absolute,
         owner: CellularOwner,
     }
+    Sms { number: Number, portal_key: PortalKey, when: SmsWhen, after_secs: Seconds<0, 3600> }
     Wlan { interface: Interface, owner: WlanOwner }
     Supplicant { control_dir: Absolute }
     State { dir: Absolute, run_dir: Absolute }
@@ -70,6 +72,7 @@ table! {
 pub(super) struct Fragment {
     pub(super) portal: Portal,
     pub(super) cellular: Cellular,
+    pub(super) sms: Sms,
     pub(super) wlan: Wlan,
     pub(super) supplicant: Supplicant,
     pub(super) state: State,
@@ -82,6 +85,7 @@ impl Fragment {
     pub(super) fn lay_over(&mut self, later: Self) {
         self.portal.lay_over(later.portal);
         self.cellular.lay_over(later.cellular);
+        self.sms.lay_over(later.sms);
         self.wlan.lay_over(later.wlan);
         self.supplicant.lay_over(later.supplicant);
         self.state.lay_over(later.state);
@@ -95,6 +99,7 @@ impl Fragment {
         [
             self.portal.unset(),
             self.cellular.unset(),
+            self.sms.unset(),
             self.wlan.unset(),
             self.supplicant.unset(),
             self.state.unset(),

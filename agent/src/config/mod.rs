@@ -18,7 +18,7 @@ use std::{
 use self::fragment::Fragment;
 pub use self::{
     diagnostic::Diagnostic,
-    settings::{Cellular, Log, Offload, Portal, Settings, State, Supplicant, Wlan},
+    settings::{Cellular, Log, Offload, Portal, Settings, Sms, State, Supplicant, Wlan},
     values::ValueError,
 };
 

@@ -2,13 +2,14 @@
 
 use std::{path::PathBuf, time::Duration};
 
-use provisioning::{format::Format, signed::PolicyKey};
+use provisioning::{format::Format, signed::PolicyKey, sms::PublicKey};
 
 use super::{
     fragment::Fragment,
-    values::{CellularOwner, Ip, WlanOwner},
+    values::{CellularOwner, Ip, SmsWhen, WlanOwner},
 };
 use crate::{
+    machine::SmsUse,
     manager::owner::Choice,
     modem::{self, dbus, family::Family, which::Which},
     provision::{http::Limits, https},
@@ -21,6 +22,8 @@ pub struct Settings {
     pub portal: Portal,
     /// `[cellular]`.
     pub cellular: Cellular,
+    /// `[sms]`.
+    pub sms: Sms,
     /// `[wlan]`.
     pub wlan: Wlan,
     /// `[supplicant]`.
@@ -120,6 +123,28 @@ impl Cellular {
     }
 }
 
+/// The portal by SMS.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sms {
+    /// The portal's number, and the key that requests are sealed to; none while the device is not set up for it.
+    pub portal: Option<(String, PublicKey)>,
+    /// When it is used.
+    pub when: SmsUse,
+}
+
+impl Default for Sms {
+    fn default() -> Self {
+        Self { portal: None, when: SmsUse::Fallback(Duration::from_secs(60)) }
+    }
+}
+
+impl Sms {
+    /// As the machine takes it.
+    pub fn used(&self) -> SmsUse {
+        if self.portal.is_some() { self.when } else { SmsUse::Never }
+    }
+}
+
 /// The WLAN card.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Wlan {
@@ -196,7 +221,7 @@ impl Default for Log {
 
 impl From<Fragment> for Settings {
     fn from(given: Fragment) -> Self {
-        let Fragment { portal, cellular, wlan, supplicant, state, offload, log } = given;
+        let Fragment { portal, cellular, sms, wlan, supplicant, state, offload, log } = given;
         let default = Self::default();
         Self {
             portal: Portal {
@@ -220,6 +245,16 @@ impl From<Fragment> for Settings {
                 ip: cellular.ip.map_or(default.cellular.ip, Family::from),
                 pin_file: cellular.pin_file.map(|path| path.0),
                 owner: cellular.owner.map_or(default.cellular.owner, modem::Owner::from),
+            },
+            sms: Sms {
+                portal: sms.number.map(|number| number.0).zip(sms.portal_key.map(|key| key.0)),
+                when: match sms.when.unwrap_or(SmsWhen::Fallback) {
+                    SmsWhen::Never => SmsUse::Never,
+                    SmsWhen::Fallback => {
+                        SmsUse::Fallback(sms.after_secs.map_or(Duration::from_secs(60), |after| after.0))
+                    }
+                    SmsWhen::Always => SmsUse::Always,
+                },
             },
             wlan: Wlan {
                 interface: wlan.interface.map(|name| name.0),

@@ -95,6 +95,10 @@ fn mistakes_are_shown_at_their_place() {
         ("[cellular]\nmodem = '123'\n", 2, 9, "4 last digits"),
         ("[cellular]\nip = 'ipv5'\n", 2, 6, "unknown variant"),
         ("[cellular]\npin-file = 'pin'\n", 2, 12, "absolute"),
+        ("[sms]\nnumber = 'portal'\n", 2, 10, "telephone number"),
+        ("[sms]\nportal-key = 'AAAA'\n", 2, 14, "portal-aaa sms key"),
+        ("[sms]\nwhen = 'often'\n", 2, 8, "unknown variant"),
+        ("[sms]\nafter-secs = 3601\n", 2, 14, "got 3601"),
         ("[wlan]\ninterface = ''\n", 2, 13, "interface"),
         ("[wlan]\ninterface = 'wlan0/../x'\n", 2, 13, "interface"),
         ("[wlan]\nowner = 'iwd'\n", 2, 9, "unknown variant"),
@@ -115,7 +119,7 @@ fn mistakes_are_shown_at_their_place() {
 #[test]
 fn all_of_it_is_taken_over() {
     let text = "[portal]\nurl='https://p.test'\nca='/a'\nformat='soap12'\nconnect-limit-secs=1\ntotal-limit-secs=2\n[cellular]\napn='x'\n\
-                allow-roaming=false\nprovision-while-roaming=false\nmodem='1234'\nip='ipv6'\npin-file='/e'\nowner='modemmanager'\n[wlan]\ninterface='w'\nowner='networkmanager'\n[supplicant]\ncontrol-dir='/b'\n[state]\ndir='/c'\n\
+                allow-roaming=false\nprovision-while-roaming=false\nmodem='1234'\nip='ipv6'\npin-file='/e'\nowner='modemmanager'\n[sms]\nnumber='+123'\nportal-key='AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'\nwhen='always'\nafter-secs=0\n[wlan]\ninterface='w'\nowner='networkmanager'\n[supplicant]\ncontrol-dir='/b'\n[state]\ndir='/c'\n\
                 run-dir='/d'\n[offload]\njoin-limit-secs=5\nverify-limit-secs=6\nprobe-every-secs=7\n\
                 return-drain-secs=8\n[log]\nfilter='debug'\n";
     let expected = Settings {
@@ -136,6 +140,13 @@ fn all_of_it_is_taken_over() {
             ip: Family::Ipv6,
             pin_file: Some("/e".into()),
             owner: modem::Owner::ModemManager,
+        },
+        sms: Sms {
+            portal: Some((
+                "+123".to_owned(),
+                "AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA".parse().expect("a key"),
+            )),
+            when: crate::machine::SmsUse::Always,
         },
         wlan: Wlan { interface: Some("w".to_owned()), owner: Choice::NetworkManager },
         supplicant: Supplicant { control_dir: "/b".into() },

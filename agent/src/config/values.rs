@@ -2,6 +2,7 @@
 
 use std::{path::PathBuf, time::Duration};
 
+use provisioning::sms::PublicKey;
 use serde::Deserialize;
 use tracing_subscriber::EnvFilter;
 use ureq::http::Uri;
@@ -29,6 +30,12 @@ pub enum ValueError {
     /// Names no modem.
     #[error("expected \"any\", at least 4 last digits of an IMEI, or a device path such as \"usb1/1-3\"")]
     Modem,
+    /// Not a telephone number.
+    #[error("expected a telephone number of 3 to 20 digits, with or without a +")]
+    Number,
+    /// Not a public key of a portal.
+    #[error("expected the key that `portal-aaa sms key` prints, 44 characters")]
+    PortalKey,
     /// Out of range.
     #[error("expected {min} to {max} seconds, got {got}")]
     Seconds {
@@ -138,6 +145,43 @@ pub(super) enum CellularOwner {
     Auto,
     ModemManager,
     NetworkManager,
+}
+
+/// Number that messages go to: a subscriber's, or a short code.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct Number(pub(super) String);
+
+impl TryFrom<String> for Number {
+    type Error = ValueError;
+
+    fn try_from(number: String) -> Result<Self, ValueError> {
+        let digits = number.strip_prefix('+').unwrap_or(&number);
+        let fits = (3..=20).contains(&digits.len()) && digits.bytes().all(|b| b.is_ascii_digit());
+        if fits { Ok(Self(number)) } else { Err(ValueError::Number) }
+    }
+}
+
+/// What requests by SMS are sealed to.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(try_from = "String")]
+pub(super) struct PortalKey(pub(super) PublicKey);
+
+impl TryFrom<String> for PortalKey {
+    type Error = ValueError;
+
+    fn try_from(text: String) -> Result<Self, ValueError> {
+        text.parse().map(Self).map_err(|_| ValueError::PortalKey)
+    }
+}
+
+/// When the portal is asked by SMS.
+#[derive(Debug, Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum SmsWhen {
+    Never,
+    Fallback,
+    Always,
 }
 
 /// Address families of the bearer.

@@ -25,7 +25,8 @@ use crate::{
     config::{self, Settings},
     machine::{self, Input, Machine},
     manager::owner,
-    modem, provision,
+    modem::{self, messaging},
+    provision::{self, Ways, sms::Exchanges},
     supplicant::Supplicant,
     vault::Vault,
     wlan::{links, nl80211, probe},
@@ -100,16 +101,16 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     };
     let links = links::spawn(links, into(&inputs, Input::Links));
     let (alive, mut owners) = mpsc::channel(1);
+    let seen = watch::Sender::new(None);
+    let portal = portal(&settings, &seen, &inputs)?;
+    let modem = modem::dbus::spawn_seen(settings.cellular.modem(), into(&inputs, Input::Modem), seen);
     let worlds = Worlds {
-        modem: Box::new(modem::dbus::spawn(settings.cellular.modem(), into(&inputs, Input::Modem))),
+        modem: Box::new(modem),
         wlan: Box::new(nl80211::spawn(settings.wlan.interface.clone(), into(&inputs, Input::Wlan))),
         links: Box::new(links.clone()),
         supplicant: Box::new(run::NoSupplicant),
         supplicant_of: supplicant_of(&settings, &inputs, alive),
-        portal: Box::new(
-            provision::https::spawn(settings.portal.client(), into(&inputs, Input::Portal))
-                .context("the portal's thread")?,
-        ),
+        portal: Box::new(portal),
         probe: Box::new(probe::spawn(into(&inputs, Input::Probe))),
         vault,
     };
@@ -127,6 +128,25 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Both ways to the portal; by SMS only where the device is set up for it.
+fn portal(
+    settings: &Settings,
+    seen: &watch::Sender<modem::dbus::Seen>,
+    inputs: &mpsc::Sender<Input>,
+) -> anyhow::Result<Ways> {
+    let events = into(inputs, Input::Portal);
+    let exchanges = settings.sms.portal.as_ref().map(|(_, key)| Exchanges::new(*key));
+    let https = provision::https::spawn_with(settings.portal.client(), exchanges.clone(), events.clone())
+        .context("the portal's thread")?;
+    let mut ways = Ways { https: Box::new(https), sms: None };
+    if let (Some((number, _)), Some(exchanges)) = (&settings.sms.portal, exchanges) {
+        let (came, messages) = mpsc::channel(QUEUE);
+        let messenger = messaging::spawn(number.clone(), seen.subscribe(), came);
+        ways.sms = Some(Box::new(provision::sms::spawn(exchanges, Box::new(messenger), messages, events)));
+    }
+    Ok(ways)
+}
+
 fn machine_settings(settings: &Settings, vault: &Vault) -> anyhow::Result<machine::Settings> {
     let mut seed = [0; 8];
     getrandom::fill(&mut seed).context("random octets")?;
@@ -134,6 +154,7 @@ fn machine_settings(settings: &Settings, vault: &Vault) -> anyhow::Result<machin
         apn: settings.cellular.apn.clone(),
         allow_roaming: settings.cellular.allow_roaming,
         provision_while_roaming: settings.cellular.provision_while_roaming,
+        sms: settings.sms.used(),
         subscriber_key: vault.subscriber_key(),
         jitter_seed: u64::from_ne_bytes(seed),
         portal_domain: settings.portal.domain.clone(),

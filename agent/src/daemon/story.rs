@@ -15,9 +15,10 @@ pub(super) fn tell(note: &Note) {
             imsi = imsi.as_ref().map(|imsi| imsi.masked()).unwrap_or_default(),
             "cellular carries traffic by {interface}"
         ),
-        Note::CredentialRequested { trigger, imsi, imei, mac } => info!(
+        Note::CredentialRequested { trigger, by_sms, imsi, imei, mac } => info!(
             event = "credential-requested",
             trigger = ?trigger,
+            via = if *by_sms { "sms" } else { "data" },
             imsi = imsi.as_ref().map(|imsi| imsi.masked()).unwrap_or_default(),
             imei = imei.as_ref().map(|imei| imei.masked()).unwrap_or_default(),
             %mac,

@@ -245,7 +245,7 @@ impl Machine {
 
     /// Cellular goes only when Wi-Fi carries the traffic, has been proved, and the policy says so; or before the
     /// login, where the policy wants the claims' literal order.
-    fn cellular_wanted(&self) -> bool {
+    pub(super) fn cellular_wanted(&self) -> bool {
         let may_go = self.state == State::Offloaded && self.offload.cellular_may_go(self.now.since_boot);
         !(may_go || self.breaks_first())
     }

@@ -96,6 +96,8 @@ pub enum Note {
     CredentialRequested {
         /// Why.
         trigger: Trigger,
+        /// By SMS, because there is no data or it is set so.
+        by_sms: bool,
         /// Masked when printed.
         imsi: Option<Imsi>,
         /// Masked when printed.

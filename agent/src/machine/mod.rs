@@ -46,7 +46,7 @@ use provisioning::message::Offload;
 
 pub use failure::Failure;
 pub use input::{Action, Input, Note, ReturnReason, UserWord};
-pub use settings::Settings;
+pub use settings::{Settings, SmsUse};
 pub use state::{Now, State};
 pub use status::{Carrier, CellularStatus, CredentialStatus, FailureStatus, Status, WlanStatus};
 

@@ -17,6 +17,8 @@ pub struct Settings {
     pub portal_domain: Option<String>,
     /// Keys whose policies are trusted before the portal has named any.
     pub policy_keys: Vec<PolicyKey>,
+    /// Whether the portal is asked by SMS.
+    pub sms: SmsUse,
     /// `name/version` told to the portal.
     pub agent: String,
     /// Key of the IMSI's hash that binds the stored credential to its SIM.
@@ -33,6 +35,17 @@ pub struct Settings {
     pub return_drain: Duration,
 }
 
+/// When the portal is asked by SMS.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum SmsUse {
+    /// Not set up, or not wanted.
+    Never,
+    /// When data has not been there for so long though it was wanted, and the network takes messages.
+    Fallback(Duration),
+    /// Whenever the network takes messages; over data only where it does not.
+    Always,
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -41,6 +54,7 @@ impl Default for Settings {
             provision_while_roaming: true,
             portal_domain: None,
             policy_keys: Vec::new(),
+            sms: SmsUse::Never,
             agent: concat!("wifi-offloadd/", env!("CARGO_PKG_VERSION")).to_owned(),
             subscriber_key: [0; 32],
             jitter_seed: 0,

@@ -7,18 +7,18 @@
 use std::{future::pending, path::PathBuf, pin::Pin, sync::Arc, time::Duration};
 
 use tokio::{
-    sync::{Notify, mpsc},
+    sync::{Notify, mpsc, watch},
     time::{sleep, timeout},
 };
 use zbus::{Connection, connection};
 
+pub use super::read::Chosen;
 use super::{
     Command, ConnectFailure, Event, Modem, Owner, Presence, Registration, Snapshot, calls,
     failure::{GONE, NO_MODEM, REFUSED, of},
     family::Family,
     pin::pin,
-    read::{self, Chosen},
-    signals,
+    read, signals,
     snapshot::absent,
     time::{Told, since_boot},
     which::Which,
@@ -57,12 +57,25 @@ pub struct Settings {
     pub pin_file: Option<PathBuf>,
 }
 
+/// The modem in use and the bus that it is on, for [`super::messaging`]; none while there is no modem.
+pub type Seen = Option<(Connection, Chosen)>;
+
 /// Starts the task; it ends when the returned handle is dropped. Must be called inside a tokio runtime.
 pub fn spawn(settings: Settings, events: mpsc::Sender<Event>) -> impl Modem + use<> {
+    spawn_seen(settings, events, watch::Sender::new(None))
+}
+
+/// The same; `seen` is told the modem in use.
+pub fn spawn_seen(
+    settings: Settings,
+    events: mpsc::Sender<Event>,
+    seen: watch::Sender<Seen>,
+) -> impl Modem + use<> {
     let (commands, queue) = mpsc::channel(QUEUE);
     let task = Task {
         settings,
         events,
+        seen,
         queue,
         told: None,
         wanted: None,
@@ -89,6 +102,7 @@ impl Modem for Handle {
 struct Task {
     settings: Settings,
     events: mpsc::Sender<Event>,
+    seen: watch::Sender<Seen>,
     queue: mpsc::Receiver<Command>,
     /// The last snapshot that went out.
     told: Option<Snapshot>,
@@ -156,6 +170,7 @@ impl Task {
 
     /// Waits for `time`; whoever asks something meanwhile is told that there is no modem.
     async fn without_bus(&mut self, time: Duration) -> Result<(), Stopped> {
+        self.seen.send_replace(None);
         self.tell(absent(), false).await?;
         if let Some(command) = self.wanted.take() {
             self.refuse(&command, of(GONE, "the D-Bus connection is lost")).await?;
@@ -193,6 +208,7 @@ impl Task {
         let mut anyway = false;
         loop {
             let modem = look(bus, &mut chosen, &self.settings).await;
+            self.show(bus, chosen.as_ref());
             self.learn_time(bus, chosen.as_ref(), &modem).await;
             self.tell(modem, anyway).await?;
             anyway = false;
@@ -310,6 +326,17 @@ impl Task {
             let told = text.and_then(|text| Told::parse(&text, since_boot()));
             self.time = told.map(|told| (chosen.clone(), told));
         }
+    }
+
+    /// A change of what manages it is none for messages, but no harm.
+    fn show(&self, bus: &Connection, chosen: Option<&Chosen>) {
+        self.seen.send_if_modified(|seen| {
+            let changed = seen.as_ref().map(|(_, known)| known) != chosen;
+            if changed {
+                *seen = chosen.map(|chosen| (bus.clone(), chosen.clone()));
+            }
+            changed
+        });
     }
 
     async fn report(

@@ -3,6 +3,8 @@
 //! The world is level-triggered: every change, whatever signal announced it, gives one whole [`Snapshot`], so
 //! a lost signal costs time and never truth. No object path leaves this folder and none is stored.
 //!
+//! [`messaging`] sends and receives short messages beside it.
+//!
 //! [`dbus`] is the task, `signals`, `read` and `calls` what it does on the bus; `snapshot`, `bearer`, `properties`,
 //! `family`, `which`, `time` and `failure` are pure and make sense of what comes back; `pin` reads the SIM's PIN.
 
@@ -15,6 +17,7 @@ mod calls;
 pub mod dbus;
 pub(crate) mod failure;
 pub mod family;
+pub mod messaging;
 mod pin;
 pub(crate) mod properties;
 mod proxies;
@@ -35,6 +38,8 @@ pub struct Snapshot {
     pub imei: Option<Imei>,
     /// `Modem3gpp.RegistrationState`.
     pub registration: Registration,
+    /// The network takes short messages: registered, be it for nothing but these.
+    pub messaging: bool,
     /// MCC and MNC of the serving network.
     pub operator_code: Option<String>,
     /// MCC and MNC of the SIM's own network (`Sim.OperatorIdentifier`).

@@ -55,6 +55,16 @@ pub(crate) fn map(properties: &Properties, name: &str) -> Option<Properties> {
     properties.get(name)?.try_clone().ok()?.try_into().ok()
 }
 
+/// Octets, `ay`, at most `most`.
+pub(crate) fn octets(properties: &Properties, name: &str, most: usize) -> Option<Vec<u8>> {
+    let array = <&Array<'_>>::try_from(properties.get(name)?).ok()?;
+    let octets = array.iter().take(most.saturating_add(1)).map(|value| match value {
+        Variant::U8(octet) => Some(*octet),
+        _ => None,
+    });
+    octets.collect::<Option<Vec<u8>>>().filter(|octets| octets.len() <= most)
+}
+
 fn as_path(value: &Variant<'_>) -> Option<String> {
     match value {
         Variant::ObjectPath(path) => Some(path.as_str().to_owned()),

@@ -37,7 +37,7 @@ type Interfaces = HashMap<OwnedInterfaceName, Properties>;
 /// The modem that we use, for as long as this ModemManager runs: `owner` is its unique name, so that a path of a dead
 /// one can never be used at its successor, where it may be another modem's.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct Chosen {
+pub struct Chosen {
     pub(super) owner: String,
     pub(super) path: String,
     /// Object of its SIM, where it has one.
@@ -114,7 +114,7 @@ fn of<'a>(found: &'a Interfaces, interface: &str) -> Option<&'a Properties> {
 }
 
 /// Properties of an object that may have gone a moment ago: then there are none.
-async fn all(bus: &Connection, owner: &str, path: &str, interface: &str) -> Properties {
+pub(super) async fn all(bus: &Connection, owner: &str, path: &str, interface: &str) -> Properties {
     let read = async {
         let properties = PropertiesProxy::builder(bus).destination(owner).path(path).build().await?;
         properties.get_all(interface.try_into()?).await.map_err(zbus::Error::from)

@@ -40,6 +40,7 @@ pub(super) fn absent() -> Snapshot {
         imsi: None,
         imei: None,
         registration: Registration::Searching,
+        messaging: false,
         operator_code: None,
         home_operator: None,
         signal_percent: None,
@@ -57,6 +58,7 @@ pub(super) fn snapshot(raw: &Raw) -> Snapshot {
         imsi: text(&raw.sim, "Imsi").and_then(|digits| digits.parse().ok()),
         imei: imei.and_then(|digits| digits.parse().ok()),
         registration: registration(&raw.modem3gpp),
+        messaging: presence(&raw.modem) == Presence::Ready && messaging(&raw.modem3gpp),
         operator_code: text(&raw.modem3gpp, "OperatorCode").map(str::to_owned),
         home_operator: text(&raw.sim, "OperatorIdentifier").map(str::to_owned),
         signal_percent: signal(&raw.modem),
@@ -87,6 +89,11 @@ fn registration(modem3gpp: &Properties) -> Registration {
         // Idle, searching, unknown; and the states without data: SMS only, emergency only, RLOS.
         _ => Registration::Searching,
     }
+}
+
+/// Registered in any way, also for SMS only (6 and 7; 9 and 10 are without preference for voice).
+fn messaging(modem3gpp: &Properties) -> bool {
+    matches!(number(modem3gpp, "RegistrationState"), Some(1 | 5 | 6 | 7 | 9 | 10))
 }
 
 /// ModemManager says zero, recent or not, while it has not measured anything.
@@ -167,6 +174,7 @@ mod tests {
             imsi: "001010123456789".parse().ok(),
             imei: "490154203237518".parse().ok(),
             registration: Registration::Home,
+            messaging: true,
             operator_code: Some("00101".to_owned()),
             home_operator: Some("00101".to_owned()),
             signal_percent: Some(67),
@@ -213,7 +221,10 @@ mod tests {
         ] {
             let mut connected = raw(11);
             connected.modem3gpp.insert("RegistrationState".to_owned(), own(told as u32));
-            assert_eq!(snapshot(&connected).registration, expected, "{told}");
+            let got = snapshot(&connected);
+            assert_eq!(got.registration, expected, "{told}");
+            let data = matches!(expected, Registration::Home | Registration::Roaming);
+            assert_eq!(got.messaging, data || matches!(told, 6 | 7), "{told}");
         }
     }
 

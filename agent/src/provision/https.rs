@@ -15,6 +15,7 @@ use provisioning::{
     format::Format,
     message::{CredentialRequest, Reason},
     report::CredentialReport,
+    sms::{DELIVERY_HEADER, Encapsulated},
     xml::MAX_BODY,
 };
 use tokio::sync::mpsc;
@@ -26,6 +27,7 @@ use super::{
     dns::{DnsError, Stub},
     fetch::answer,
     http::{self, Limits, Roots},
+    sms::Exchanges,
 };
 
 /// Where the portal takes requests, if the URL of the settings says no path.
@@ -48,9 +50,20 @@ pub struct Settings {
 
 /// Starts the thread; it ends when the returned handle is dropped.
 pub fn spawn(settings: Settings, events: mpsc::Sender<Event>) -> std::io::Result<impl Portal + use<>> {
+    spawn_with(settings, None, events)
+}
+
+/// The same; with `exchanges` the portal may answer by SMS.
+pub fn spawn_with(
+    settings: Settings,
+    exchanges: Option<Exchanges>,
+    events: mpsc::Sender<Event>,
+) -> std::io::Result<impl Portal + use<>> {
     let (commands, queue) = sync_channel(QUEUE);
     let answers = events.clone();
-    thread::Builder::new().name("portal".to_owned()).spawn(move || run(&settings, &queue, &answers))?;
+    thread::Builder::new()
+        .name("portal".to_owned())
+        .spawn(move || run(&settings, exchanges.as_ref(), &queue, &answers))?;
     Ok(Https { commands, events })
 }
 
@@ -79,11 +92,17 @@ impl Portal for Https {
     }
 }
 
-fn run(settings: &Settings, queue: &Receiver<Command>, events: &mpsc::Sender<Event>) {
+fn run(
+    settings: &Settings,
+    exchanges: Option<&Exchanges>,
+    queue: &Receiver<Command>,
+    events: &mpsc::Sender<Event>,
+) {
     while let Ok(command) = queue.recv() {
         let event = match command {
-            Command::Fetch { request, route } => fetch(settings, &request, &route),
+            Command::Fetch { request, route } => fetch(settings, exchanges, &request, &route),
             Command::Report { report, route } => tell(settings, &report, &route),
+            Command::FetchBySms { .. } => continue,
         };
         if events.blocking_send(event.unwrap_or_else(|failed| failed)).is_err() {
             return;
@@ -92,15 +111,34 @@ fn run(settings: &Settings, queue: &Receiver<Command>, events: &mpsc::Sender<Eve
 }
 
 /// One request; both sides of the result are the answer.
-fn fetch(settings: &Settings, request: &CredentialRequest, route: &Route) -> Result<Event, Event> {
+fn fetch(
+    settings: &Settings,
+    exchanges: Option<&Exchanges>,
+    request: &CredentialRequest,
+    route: &Route,
+) -> Result<Event, Event> {
     let (agent, url) = client(settings, route)?;
-    ask(&agent, &url, settings.format, request)
+    ask(&agent, &url, settings.format, exchanges, request)
 }
 
-fn ask(agent: &Agent, url: &str, format: Format, request: &CredentialRequest) -> Result<Event, Event> {
+fn ask(
+    agent: &Agent,
+    url: &str,
+    format: Format,
+    exchanges: Option<&Exchanges>,
+    request: &CredentialRequest,
+) -> Result<Event, Event> {
     let body = format.encode_request(request).map_err(|error| unreachable("message", &error.to_string()))?;
     let (content_type, action) = (format.request_content_type(), format.soap_action());
-    let Answer { format, status, retry_after, body } = post(agent, url, format, content_type, action, &body)?;
+    // Without randomness the answer comes as usual, or not at all.
+    let delivery = exchanges.and_then(|exchanges| Some((exchanges, exchanges.begin().ok()?)));
+    let key = delivery.as_ref().map(|(_, (encapsulated, _))| *encapsulated);
+    let answered = post(agent, url, format, Kind { content_type, action, key }, &body)?;
+    if let (202, Some((exchanges, (_, awaited)))) = (answered.status, delivery) {
+        exchanges.await_reply(awaited);
+        return Ok(Event::UnderWay);
+    }
+    let Answer { format, status, retry_after, body } = answered;
     Ok(answer(format, status, retry_after.as_deref(), &body))
 }
 
@@ -109,8 +147,8 @@ fn tell(settings: &Settings, report: &CredentialReport, route: &Route) -> Result
     let format = settings.format;
     let body = format.encode_report(report).map_err(|_| Event::Reported { taken: true })?;
     let (content_type, action) = (format.report_content_type(), format.report_soap_action());
-    let answered = client(settings, route)
-        .and_then(|(agent, url)| post(&agent, &url, format, content_type, action, &body));
+    let kind = Kind { content_type, action, key: None };
+    let answered = client(settings, route).and_then(|(agent, url)| post(&agent, &url, format, kind, &body));
     let taken = match answered {
         Ok(Answer { format, status: 200, body, .. }) => format.decode_accepted(&body).is_ok(),
         Ok(Answer { format, status, retry_after, body }) => {
@@ -175,17 +213,22 @@ struct Answer {
     body: zeroize::Zeroizing<Vec<u8>>,
 }
 
-fn post(
-    agent: &Agent,
-    url: &str,
-    format: Format,
-    content_type: &str,
-    action: Option<&str>,
-    body: &Document,
-) -> Result<Answer, Event> {
-    let mut call = agent.post(url).content_type(content_type).header(header::ACCEPT, format.media_type());
-    if let Some(action) = action {
+/// What the headers say of a message.
+struct Kind<'a> {
+    content_type: &'a str,
+    action: Option<&'a str>,
+    /// The portal may answer by SMS, sealed with this.
+    key: Option<Encapsulated>,
+}
+
+fn post(agent: &Agent, url: &str, format: Format, kind: Kind<'_>, body: &Document) -> Result<Answer, Event> {
+    let mut call =
+        agent.post(url).content_type(kind.content_type).header(header::ACCEPT, format.media_type());
+    if let Some(action) = kind.action {
         call = call.header("SOAPAction", action);
+    }
+    if let Some(key) = kind.key {
+        call = call.header(DELIVERY_HEADER, key.to_string());
     }
     let mut response = call.send(body.as_bytes()).map_err(|error| failed(&error))?;
     let status = response.status().as_u16();

@@ -1,4 +1,6 @@
-//! The portal, over HTTPS by the cellular interface and no other.
+//! The portal, over HTTPS by the cellular interface and no other; [`Ways`] joins the two ways.
+//!
+//! Where there is no data, or the portal wants it so, by SMS: [`sms`].
 //!
 //! [`https`] is the shell (a thread of its own), `fetch` reads what came back, [`http`] makes clients whose
 //! sockets leave by one interface, [`dns`] looks names up through that link's own name servers,
@@ -16,6 +18,7 @@ pub mod dns;
 mod fetch;
 pub mod http;
 pub mod https;
+pub mod sms;
 
 /// The step at which a certificate was refused only because its dates do not fit this device's clock.
 pub const DATE: &str = "date";
@@ -49,6 +52,15 @@ pub enum Command {
         /// By which way.
         route: Route,
     },
+    /// Ask for one by a short message.
+    FetchBySms {
+        /// Who we are.
+        request: CredentialRequest,
+        /// Seconds since 1970.
+        made_at: u64,
+        /// The certificate authorities that are held, PEM: the portal need not send them again.
+        held: Option<String>,
+    },
 }
 
 /// What comes of it.
@@ -68,9 +80,13 @@ pub enum Event {
         /// How long the portal asks us to wait.
         retry_after: Option<Duration>,
     },
+    /// Not an answer yet: the portal sends it by SMS.
+    UnderWay,
+    /// Not an answer either: what time it is at the portal, seconds since 1970.
+    Time(u64),
     /// The portal was not reached, or what answered was not our portal.
     Unreachable {
-        /// Which step: `dns`, `connect`, `tls`, [`DATE`], `http`, `message`.
+        /// Which step: `dns`, `connect`, `tls`, [`DATE`], `http`, `message`, `sms`.
         step: &'static str,
         /// For the log; no identifier in it.
         text: String,
@@ -81,4 +97,22 @@ pub enum Event {
 pub trait Portal {
     /// Asks without waiting; the answer is an [`Event`].
     fn send(&self, command: Command);
+}
+
+/// Both ways to the portal.
+pub struct Ways {
+    /// Over data.
+    pub https: Box<dyn Portal>,
+    /// By SMS, where the device is set up for it.
+    pub sms: Option<Box<dyn Portal>>,
+}
+
+impl Portal for Ways {
+    fn send(&self, command: Command) {
+        match (&command, &self.sms) {
+            (Command::Fetch { .. } | Command::Report { .. }, _) => self.https.send(command),
+            (Command::FetchBySms { .. }, Some(sms)) => sms.send(command),
+            (Command::FetchBySms { .. }, None) => tracing::error!("SMS is not set up, and was to be used"),
+        }
+    }
 }

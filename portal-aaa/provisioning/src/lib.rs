@@ -2,7 +2,8 @@
 //!
 //! Both programs use this crate, so a field exists once. Identifiers and passwords are types that cannot be
 //! printed: see [`identity`] and [`secret`]. [`format::Format`] is the door to all encodings: [`xml`], [`xml::soap`],
-//! [`json`]. [`negotiate`] finds the one that a request's HTTP headers mean.
+//! [`json`]. [`negotiate`] finds the one that a request's HTTP headers mean. [`sms`] is the sealed encoding for short
+//! messages.
 #![forbid(unsafe_code)]
 
 pub mod document;
@@ -16,4 +17,5 @@ pub mod report;
 pub mod schema;
 pub mod secret;
 pub mod signed;
+pub mod sms;
 pub mod xml;

@@ -112,6 +112,21 @@ impl SignedPolicy {
         Ok(claims)
     }
 
+    /// Payload and signature as octets, for encodings that are not text; none where the header is another than ours.
+    pub(crate) fn octets(&self) -> Option<(Vec<u8>, Vec<u8>)> {
+        let mut parts = self.0.split('.');
+        let mut octets = || BASE64URL_NOPAD.decode(parts.next()?.as_bytes()).ok();
+        let (header, payload, signature) = (octets()?, octets()?, octets()?);
+        (header == HEADER.as_bytes()).then_some((payload, signature))
+    }
+
+    /// The same back. As with text, what it says counts for nothing before [`SignedPolicy::open`].
+    pub(crate) fn of_octets(payload: &[u8], signature: &[u8]) -> Result<Self, SignedError> {
+        let [header, payload, signature] =
+            [HEADER.as_bytes(), payload, signature].map(|part| BASE64URL_NOPAD.encode(part));
+        format!("{header}.{payload}.{signature}").parse()
+    }
+
     /// The text, as it stands in messages.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -8,7 +8,10 @@ use std::net::{Ipv4Addr, Ipv6Addr};
 
 use provisioning::identity::{Imei, Imsi};
 
-use crate::store::{AccountingRecord, StoreError};
+use crate::{
+    credential::Msisdn,
+    store::{AccountingRecord, StoreError},
+};
 
 /// One accounting request of a packet gateway. `Debug` masks the identifiers.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,6 +32,8 @@ pub struct FeedRecord {
     pub imsi: Option<Imsi>,
     /// 3GPP-IMEISV.
     pub imeisv: Option<Imei>,
+    /// Calling-Station-Id, where it is a number in international form.
+    pub msisdn: Option<Msisdn>,
     /// When it happened, seconds since 1970: Event-Timestamp, else arrival less Acct-Delay-Time.
     pub event_at: u64,
 }

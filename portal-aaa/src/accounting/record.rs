@@ -111,6 +111,7 @@ pub fn feed(packet: &Packet<'_>, record: &AccountingRecord) -> FeedRecord {
         delegated_prefix: packet.ipv6_prefix(DELEGATED_IPV6_PREFIX),
         imsi: packet.vendor_text(Vendor::TGPP, tgpp::IMSI).and_then(|text| text.parse().ok()),
         imeisv: packet.vendor_text(Vendor::TGPP, tgpp::IMEISV).and_then(|text| text.parse().ok()),
+        msisdn: packet.text(A::CALLING_STATION_ID).and_then(|text| text.parse().ok()),
         event_at: record.event_at,
     }
 }

@@ -100,6 +100,7 @@ mod tests {
             delegated_prefix: None,
             imsi: None,
             imeisv: None,
+            msisdn: None,
             event_at: 0,
         });
         let record = AccountingRecord {

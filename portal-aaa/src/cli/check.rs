@@ -12,6 +12,7 @@ use crate::{
     credential::{self, Keys},
     gateway::ProofMode,
     server::clock::Clock,
+    sms,
     store::{ClientKind, Entitlement, Store as _, SubscriberState, Subscribers as _, sqlite::SqliteStore},
 };
 
@@ -85,6 +86,9 @@ fn installation(config: &Path, settings: &Settings, now: Duration, findings: &mu
             ),
         }
     }
+    if let Some(sms) = &settings.sms {
+        short_messages(settings, &sms.server, findings);
+    }
     match open_store(settings) {
         Ok(store) => database(config, settings, &store, keys.as_ref(), findings),
         Err(error) => {
@@ -150,6 +154,18 @@ fn database(
             "no packet gateway may report sessions, so no device gets a credential",
             add(config, "gateway"),
         );
+    }
+}
+
+fn short_messages(settings: &Settings, server: &str, findings: &mut Findings) {
+    // What cannot be read of the terms has been told.
+    let Ok(terms) = settings.terms() else { return };
+    match sms::parts(&terms) {
+        Ok(parts) => findings.good(format!("SMS by {server}: a credential takes {parts} messages")),
+        Err(error) => findings.problem(
+            format!("no credential can be sent by SMS: {error}"),
+            "set [tls] ca to a file with one authority, of a short key such as P-256; or list fewer networks",
+        ),
     }
 }
 

@@ -16,6 +16,7 @@ mod keys;
 mod log;
 mod policy;
 mod serve;
+mod sms;
 mod subscriber;
 mod text;
 mod tls;
@@ -65,6 +66,9 @@ enum Command {
     /// Subscribers who may, or may not, have credentials.
     #[command(subcommand)]
     Subscriber(subscriber::Command),
+    /// What devices need to ask by SMS.
+    #[command(subcommand)]
+    Sms(sms::Command),
     /// Accounts made by hand, for monitoring probes and legacy devices.
     #[command(subcommand)]
     User(user::Command),
@@ -111,6 +115,7 @@ fn run(command: &Command, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         Command::Keys(command) => keys::run(command, out)?,
         Command::Policy(command) => policy::run(command, out)?,
         Command::Subscriber(command) => subscriber::run(command, out)?,
+        Command::Sms(command) => sms::run(command, out)?,
         Command::User(command) => user::run(command, out)?,
         Command::Accounting(command) => accounting::run(command, out)?,
     }

@@ -33,6 +33,7 @@ use crate::{
     gateway::Prover,
     portal::{self, Portal},
     server::{clock::Clock, radius},
+    sms,
 };
 
 /// The portal waits more than it computes; logins have threads of their own.
@@ -104,7 +105,16 @@ pub(super) fn run(options: &Options) -> Result<()> {
     };
     let tls = portal::tls::load(&settings.portal.certificate, &settings.portal.key)
         .context("the portal's certificate cannot be used")?;
-    let portal = Portal::new(prover, authority, clock, settings.portal.limits)
+    let sms = settings.sms.clone().map(|sms| {
+        let delivery = sms.delivery;
+        let made = sms::Service::new(sms, Arc::clone(keys), prover.clone(), authority.clone(), clock);
+        (delivery, made)
+    });
+    let courier = match &sms {
+        Some((sms::Delivery::SmsOnly, (_, courier))) => Some(courier.clone()),
+        _ => None,
+    };
+    let portal = Portal::new(prover, authority, clock, settings.portal.limits, courier)
         .context("a thread cannot be started")?;
 
     let tokio = runtime::Builder::new_multi_thread().worker_threads(PORTAL_THREADS).enable_all().build()?;
@@ -114,6 +124,9 @@ pub(super) fn run(options: &Options) -> Result<()> {
         let mut hangup = signal(SignalKind::hangup())?;
         let listener = listen(settings.portal.listen).await?;
         let radius = radius::spawn(&radius_settings, parts).context("the AAA cannot start")?;
+        if let Some((_, (service, _))) = sms {
+            tokio::spawn(service.run());
+        }
         tracing::info!(event = "portal-ready", address = %listener.local_addr()?, name = settings.portal.name);
         notify(&[NotifyState::Ready]);
         // Among the connections, not on this thread: who accepts one would wake another thread to serve it.

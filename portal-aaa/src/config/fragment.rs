@@ -9,6 +9,7 @@ use super::{
     Problem,
     roaming::{ProxyFragment, RadsecFragment},
     session,
+    sms::SmsFragment,
 };
 use crate::{
     credential::{Lifetime, MacBinding},
@@ -32,6 +33,7 @@ pub(super) struct Fragment {
     pub proxy: ProxyFragment,
     #[serde(default)]
     pub proof: Proof,
+    pub sms: Option<SmsFragment>,
     #[serde(default)]
     pub credential: Credential,
     #[serde(default)]

@@ -8,6 +8,7 @@ mod diagnostic;
 mod fragment;
 mod roaming;
 mod session;
+mod sms;
 mod template;
 mod validate;
 
@@ -30,6 +31,7 @@ use crate::{
     gateway::ProofSettings,
     portal, proxy,
     server::radsec,
+    sms as short_messages,
     store::Entitlement,
 };
 
@@ -52,6 +54,8 @@ pub struct Settings {
     pub proxy: proxy::Settings,
     /// What proves a device.
     pub proof: ProofSettings,
+    /// Short messages; none where the file says nothing of them.
+    pub sms: Option<short_messages::Settings>,
     /// What is issued.
     pub credential: CredentialSettings,
     /// Where it is good.

@@ -177,6 +177,50 @@ imsi_header = ""
 msisdn_header = ""
 
 
+# Credentials by short messages, over SMPP 3.4 to your message centre. Without this table there are none. The sender's
+# number as the message centre tells it is the proof, looked up in `portal-aaa subscriber`: only messages that your own
+# network authenticated may be routed to us, none of aggregators, who choose numbers at will. SMPP is not encrypted.
+# What devices need is printed by `portal-aaa sms key`. Restart after a change.
+#[sms]
+# The message centre, HOST:PORT. No default.
+#server = "smsc.operator.example:2775"
+# What we bind with, as a transceiver: name, and the file with the password of at most 8 characters, relative to
+# data_dir. No defaults. System type, default "".
+#system_id = "wifi-offload"
+#password_file = "smsc.password"
+#system_type = ""
+# The number that devices send to and get answers from. No default. Its type and numbering plan, and those of devices'
+# numbers, as SMPP counts them; defaults 1 (international) and 1 (ISDN). Short codes often have ton 3 or 6 and npi 0.
+#source = "15550001000"
+#source_ton = 1
+#source_npi = 1
+#dest_ton = 1
+#dest_npi = 1
+# How a credential, some five or six messages long, is handed over: "udh" (default), in parts with a header as phones
+# know it; "sar", in parts with parameters; "payload", whole. The last two only where the message centre makes parts.
+#long = "udh"
+# Messages that may be without an answer at one time, 1 to 1000, and messages a second, 1 to 10000. Defaults 10 and 10.
+# What your message centre allows; beyond it refuses for a while, and so long we wait.
+#window = 10
+#max_rate = 10
+# Whether the message centre is asked to tell what became of each message; the log has it. Default true.
+#receipts = true
+# Numbers of our keys, 0 to 255: devices are told the first, requests are taken by all. For a new key put a new number
+# in front, and take the old one out when the devices have changed. Default [1].
+#keys = [1]
+# Seconds that a request's time may be from ours, 60 to 86400. So long is each remembered, so that none is served twice.
+# Default 900.
+#clock_window_secs = 900
+# Requests that one subscriber may send at once, and seconds after which one more is given back; beyond it there is no
+# answer. 1 to 100 and 1 to 86400. Defaults 5 and 300. Each costs you some six messages.
+#subscriber_burst = 5
+#subscriber_refill_secs = 300
+# "as-asked" (default): who asks by SMS is answered by SMS, who asks by HTTPS by HTTPS. "sms-only": credentials go by
+# SMS, to the number in `portal-aaa subscriber`, whichever way they were asked for; a device that is not set up for it
+# gets none.
+#delivery = "as-asked"
+
+
 # What is issued.
 [credential]
 # "device": good until revoked (default). "one-time": for one login; the device fetches a new one each time.

@@ -308,3 +308,62 @@ fn every_session_rule_that_does_not_fit_is_named() {
     assert!(said.contains("1: an SSID has 1 to 32") && said.contains("0: must be a name given by"), "{said}");
     assert!(load(&with("keep_days = 0", "keep_days = -1")).is_err());
 }
+
+/// The table as the template shows it, with the signs of comment taken away.
+fn sms_table() -> String {
+    let text = template(&seed());
+    let (_, table) = text.split_once("#[sms]\n").unwrap();
+    let (table, _) = table.split_once("\n\n").unwrap();
+    let keys = table.lines().filter_map(|line| line.strip_prefix('#')).filter(|line| !line.starts_with(' '));
+    keys.map(|line| format!("{line}\n")).collect()
+}
+
+fn sms(table: &str, password: &str) -> Result<crate::sms::Settings, String> {
+    let dir = tempfile::tempdir().unwrap();
+    fs::write(dir.path().join("smsc.password"), password).unwrap();
+    let text = format!("{}\n[sms]\n{table}", template(&seed()));
+    let settings = Settings::parse(&text, dir.path());
+    settings.map(|settings| settings.sms.unwrap()).map_err(|problems| format!("{problems:?}"))
+}
+
+#[test]
+fn short_messages_have_the_defaults_that_the_template_says() {
+    let whole = sms(&sms_table(), "secret\n").unwrap();
+    assert_eq!(whole.password.expose(), "secret");
+    let least: String = sms_table()
+        .lines()
+        .filter(|line| {
+            ["server ", "system_id ", "password_file ", "source "].iter().any(|key| line.starts_with(key))
+        })
+        .map(|line| format!("{line}\n"))
+        .collect();
+    let least = sms(&least, "secret").unwrap();
+    let all = |s: &crate::sms::Settings| {
+        let numbers = (s.window, s.per_second, s.receipts, s.keys.clone(), s.clock_window);
+        let rest = (s.subscriber_burst, s.subscriber_refill, s.delivery, s.long, s.dest_ton, s.dest_npi);
+        format!("{:?} {} {:?} {:?} {:?} {}", s, s.system_type, s.source, numbers, rest, s.server)
+    };
+    assert_eq!(all(&least), all(&whole));
+    assert!(Settings::parse(&template(&seed()), Path::new("/x")).unwrap().sms.is_none());
+}
+
+#[test]
+fn short_messages_that_cannot_work_are_refused() {
+    for (old, new, expected) in [
+        ("smsc.operator.example:2775", "smsc.operator.example", "HOST:PORT"),
+        ("\"wifi-offload\"", "\"a name that is too long\"", "at most 15"),
+        ("15550001000", "portal", "digits"),
+        ("long = \"udh\"", "long = \"all\"", "unknown variant"),
+        ("window = 10", "window = 0", "1 to 1000"),
+        ("keys = [1]", "keys = [1, 1]", "none twice"),
+        ("keys = [1]", "keys = [300]", "300"),
+        ("clock_window_secs = 900", "clock_window_secs = 5", "60 to 86400"),
+        ("smsc.password", "absent", "cannot be read"),
+    ] {
+        let table = sms_table();
+        assert!(table.contains(old), "{old}");
+        let problem = sms(&table.replacen(old, new, 1), "secret").unwrap_err();
+        assert!(problem.contains(expected), "{problem}");
+    }
+    assert!(sms(&sms_table(), "longer than eight").unwrap_err().contains("at most 8"));
+}

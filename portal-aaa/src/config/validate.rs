@@ -9,7 +9,7 @@ use super::{
     CredentialSettings, EarlyIdentity, PortalSettings, RadiusSettings, Resumption, Settings, TlsSettings,
     diagnostic::Misfit,
     fragment::{self, Fragment},
-    roaming, session,
+    roaming, session, sms,
 };
 use crate::{
     credential::token,
@@ -115,6 +115,7 @@ pub(super) fn settings(fragment: Fragment, base: &Path) -> Result<Settings, Vec<
         unfit("radsec.listen", "must differ from [portal] listen: both are TCP".to_owned());
     }
     let proxy = roaming::settings(fragment.proxy, &realm, radsec.is_some(), &data_dir, &mut unfit);
+    let sms = fragment.sms.map(|fragment| sms::settings(fragment, &data_dir, &mut unfit));
     if !misfits.is_empty() {
         return Err(misfits);
     }
@@ -180,6 +181,7 @@ pub(super) fn settings(fragment: Fragment, base: &Path) -> Result<Settings, Vec<
             outer: credential.outer,
             inner: credential.inner,
         },
+        sms,
         access,
         session,
         accounting: fragment.accounting,

@@ -98,6 +98,11 @@ impl Keys {
         Handle(hmac(&self.identifier, &[b"msisdn\0", msisdn.expose().as_bytes()]))
     }
 
+    /// The secret that the portal's key of this number for requests by SMS is made of.
+    pub fn sms(&self, number: u8) -> [u8; 32] {
+        self.hash(b"sms-key\0", &[number])
+    }
+
     /// Keyed hash of something that is no identifier, under a label of its own.
     pub(super) fn hash(&self, label: &[u8], value: &[u8]) -> [u8; 32] {
         hmac(&self.identifier, &[label, value])

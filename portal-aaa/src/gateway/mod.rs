@@ -12,6 +12,7 @@
 //! | `index` | live sessions by key, address and age |
 //! | [`proof`] | the decision: pure, from a view of the table and a claim to proved identifiers or a denial |
 //! | `crowd` | many identities claimed from one address: address translation; pure |
+//! | `numbers` | whose telephone number is whose, as the gateways tell; pure |
 //! | [`header`] | the proof by an enriching proxy's header instead; pure |
 //! | [`prover`] | the shell: takes accounting records, writes to the store, answers the portal |
 //!
@@ -21,6 +22,7 @@
 mod crowd;
 pub mod header;
 mod index;
+mod numbers;
 pub mod prefix;
 pub mod proof;
 pub mod prover;

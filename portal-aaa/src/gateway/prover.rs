@@ -8,18 +8,20 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
+use data_encoding::HEXLOWER;
 use provisioning::identity::{Imei, Imsi};
 
 use super::{
     Denial, HeaderProof, Prefix, Proof, Told,
     crowd::Crowds,
     header,
+    numbers::Numbers,
     proof::{Claim, weigh},
     table::{Alive, Applied, Event, Limits, SessionKey, Table, Write},
 };
 use crate::{
     accounting::feed::{FeedRecord, GatewayFeed},
-    credential::{Keys, Msisdn},
+    credential::{Keys, Msisdn, Purpose},
     store::{Handle, Store, StoreError},
 };
 
@@ -53,6 +55,7 @@ pub struct Prover {
     store: Arc<dyn Store>,
     table: Mutex<Table>,
     crowds: Mutex<Crowds>,
+    numbers: Mutex<Numbers>,
     /// Held over a change of the table and its writes, so that the database sees changes in the same order.
     writing: Mutex<()>,
 }
@@ -69,7 +72,8 @@ impl Prover {
         table.load(store.gateway_sessions()?, now);
         tracing::info!(sessions = table.len(), "gateway sessions loaded");
         let crowds = Mutex::new(Crowds::new(settings.max_identities));
-        Ok(Self { settings, keys, store, table: Mutex::new(table), crowds, writing: Mutex::new(()) })
+        let numbers = Mutex::default();
+        Ok(Self { settings, keys, store, table: Mutex::new(table), crowds, numbers, writing: Mutex::new(()) })
     }
 
     /// The proof by header, where that is what counts.
@@ -139,13 +143,36 @@ impl Prover {
         imsi.or_else(|| proof.imei.as_ref().map(|imei| self.keys.handle_imei(imei)))
     }
 
+    /// Whose number this is, by the directory of subscribers; where that knows neither the number nor one of the
+    /// subscriber, as the gateways told. Blocks on the database.
+    pub fn subscriber_of(&self, now: u64, msisdn: &Msisdn) -> Result<Option<Handle>, Denial> {
+        let listed = self.holder(msisdn)?;
+        if listed.is_some() {
+            return Ok(listed);
+        }
+        let told = locked(&self.numbers).holder(now, self.keys.handle_msisdn(msisdn));
+        let Some(subscriber) = told else { return Ok(None) };
+        let record = self.store.subscriber(subscriber).map_err(away)?;
+        Ok(record.is_none_or(|record| record.msisdn.is_none()).then_some(subscriber))
+    }
+
     fn holder(&self, msisdn: &Msisdn) -> Result<Option<Handle>, Denial> {
         let found = self.store.subscriber_of(self.keys.handle_msisdn(msisdn));
-        let found = found.map_err(|error| {
-            tracing::error!(event = "directory-away", %error, "an MSISDN cannot be looked up");
+        Ok(found.map_err(away)?.map(|record| record.imsi))
+    }
+
+    /// The number of a subscriber, by the same. Blocks on the database.
+    pub fn number_of(&self, now: u64, subscriber: Handle) -> Result<Option<Msisdn>, Denial> {
+        let record = self.store.subscriber(subscriber).map_err(away)?;
+        let Some((_, sealed)) = record.and_then(|record| record.msisdn) else {
+            return Ok(locked(&self.numbers).number(now, subscriber));
+        };
+        let owner = HEXLOWER.encode(&subscriber.0);
+        let opened = self.keys.open(Purpose::SubscriberMsisdn, &owner, &sealed).map_err(|error| {
+            tracing::error!(event = "directory-away", %error, "the number of a subscriber does not open");
             Denial::DirectoryAway
         })?;
-        Ok(found.map(|record| record.imsi))
+        Ok(std::str::from_utf8(&opened).ok().and_then(|text| text.parse().ok()))
     }
 
     fn note(&self, now: u64, source: IpAddr, claim: &Claim) {
@@ -205,6 +232,10 @@ impl GatewayFeed for Prover {
             tracing::debug!(gateway = %record.gateway, status = record.status, "accounting record of no use");
             return Ok(());
         };
+        if let (Event::Alive(_), Some(imsi), Some(number)) = (&event, &record.imsi, &record.msisdn) {
+            let (subscriber, handle) = (self.keys.handle_imsi(imsi), self.keys.handle_msisdn(number));
+            locked(&self.numbers).told(record.event_at.min(now), subscriber, handle, number);
+        }
         let _in_order = locked(&self.writing);
         let (applied, writes) = locked(&self.table).apply(event, record.event_at, now);
         for write in &writes {
@@ -221,6 +252,11 @@ impl GatewayFeed for Prover {
         }
         Ok(())
     }
+}
+
+fn away(error: StoreError) -> Denial {
+    tracing::error!(event = "directory-away", %error, "the directory of subscribers cannot be asked");
+    Denial::DirectoryAway
 }
 
 /// Neither lock guards a state that a panic could leave half done and unsafe: at worst a session is missing.
@@ -255,6 +291,7 @@ mod tests {
             delegated_prefix: None,
             imsi: Some(imsi(1)),
             imeisv: Some("4901542032375101".parse().unwrap()),
+            msisdn: Some("+491701111111".parse().unwrap()),
             event_at,
         }
     }
@@ -393,6 +430,46 @@ mod tests {
         let other = "10.64.0.3".parse().unwrap();
         assert_eq!(prover.prove(NOW, other, &by_imsi(1), Some(&imsi(1)), None), Err(Denial::NotByProxy));
         assert_eq!(prover.prove(NOW, source(), &by_imsi(1), None, Some(&imei)), Err(Denial::ImeiUnknown));
+    }
+
+    #[test]
+    fn a_number_is_whose_the_directory_says_and_else_whose_the_gateway_told() {
+        let dir = tempfile::tempdir().unwrap();
+        let prover = prover(&dir.path().join("db"), ProofMode::GatewayAccounting);
+        let number: Msisdn = "+491701111111".parse().unwrap();
+        let mine = prover.keys.handle_imsi(&imsi(1));
+        assert_eq!(prover.subscriber_of(NOW, &number), Ok(None));
+        prover.accounting(&record(START, "a", NOW), NOW).unwrap();
+        prover.accounting(&record(STOP, "a", NOW), NOW).unwrap();
+        assert_eq!(prover.subscriber_of(NOW, &number), Ok(Some(mine)), "also after the session");
+        assert_eq!(prover.number_of(NOW, mine), Ok(Some(number.clone())));
+        // The directory knows another number of his: then this one is not believed.
+        let list = |imsi: &Imsi, number: &Msisdn| {
+            let handle = prover.keys.handle_imsi(imsi);
+            let owner = HEXLOWER.encode(&handle.0);
+            let seal = |purpose, clear: &str| prover.keys.seal(purpose, &owner, clear.as_bytes()).unwrap();
+            let entry = crate::store::SubscriberEntry {
+                imsi: handle,
+                imsi_sealed: seal(Purpose::SubscriberImsi, imsi.expose()),
+                msisdn: Some((
+                    prover.keys.handle_msisdn(number),
+                    seal(Purpose::SubscriberMsisdn, number.expose()),
+                )),
+                state: None,
+                group: None,
+            };
+            prover.store.put_subscribers(&[entry], NOW).unwrap();
+        };
+        let other: Msisdn = "+491702222222".parse().unwrap();
+        list(&imsi(1), &other);
+        assert_eq!(prover.subscriber_of(NOW, &number), Ok(None));
+        assert_eq!(
+            (prover.subscriber_of(NOW, &other), prover.number_of(NOW, mine)),
+            (Ok(Some(mine)), Ok(Some(other)))
+        );
+        // And it may give the number to somebody else.
+        list(&imsi(2), &number);
+        assert_eq!(prover.subscriber_of(NOW, &number), Ok(Some(prover.keys.handle_imsi(&imsi(2)))));
     }
 
     #[test]

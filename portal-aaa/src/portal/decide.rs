@@ -48,6 +48,13 @@ pub struct Answer {
 /// The database is away, the disk is full: somebody has to look.
 const FAILURE_RETRY: Duration = Duration::from_secs(30);
 
+impl Answer {
+    /// The credential goes another way (RFC 9110 §15.3.3).
+    pub fn under_way(format: Format) -> Self {
+        Self { status: 202, retry_after_secs: None, body: None, format }
+    }
+}
+
 impl Rejection {
     /// The body is no message; `detail` says how.
     pub fn unreadable(detail: &'static str) -> Self {
@@ -122,10 +129,15 @@ impl From<&ReportError> for Rejection {
 
 /// Reads a body.
 pub fn read(format: Format, body: &[u8]) -> Result<DeviceMessage, Rejection> {
-    let request = match format.decode_message(body)? {
-        DeviceMessage::Request(request) => request,
-        report @ DeviceMessage::Report(_) => return Ok(report),
-    };
+    let message = format.decode_message(body)?;
+    if let DeviceMessage::Request(request) = &message {
+        sane(request)?;
+    }
+    Ok(message)
+}
+
+/// What no schema says, whatever way the request came.
+pub fn sane(request: &CredentialRequest) -> Result<(), Rejection> {
     // A card that does not know its address; a credential bound to it would be everybody's.
     if request.mac == Mac([0; 6]) {
         return Err(Rejection::impossible("mac-zero", "mac"));
@@ -133,7 +145,7 @@ pub fn read(format: Format, body: &[u8]) -> Result<DeviceMessage, Rejection> {
     if request.imei.as_ref().is_some_and(|imei| !checks(imei)) {
         return Err(Rejection::impossible("imei-check-digit", "imei"));
     }
-    Ok(DeviceMessage::Request(request))
+    Ok(())
 }
 
 /// The check digit of a 15-digit IMEI (3GPP TS 23.003 §B, Luhn). Equipment may send 0 in its place (§6.2.1); 14 and 16

@@ -20,6 +20,7 @@ use provisioning::{
     message::{Credential, CredentialRequest},
     negotiate::{NegotiateError, check_action, reply_format, request_format},
     report::{CredentialReport, DeviceMessage, Failure},
+    sms::{DELIVERY_HEADER, Encapsulated},
     xml::{MAX_BODY, soap::SoapError},
 };
 use tokio::{sync::Semaphore, task::spawn_blocking, time::timeout};
@@ -36,6 +37,7 @@ use crate::{
     credential::{IssueError, IssueRequest, ReportError},
     gateway::{Proof, Prover, Told, Written},
     server::clock::Clock,
+    sms::Courier,
     store::{Handle, StoreError},
 };
 
@@ -51,6 +53,8 @@ pub struct Portal {
     /// So many at a time that a queue forms here, bounded by time, not there.
     places: Semaphore,
     issuing: Issuing,
+    /// Where credentials go by SMS only.
+    courier: Option<Courier>,
 }
 
 /// What the request's headers say of formats.
@@ -96,12 +100,14 @@ impl<E: Into<Rejection>> From<E> for Failed {
 }
 
 impl Portal {
-    /// A portal that believes `prover` and has credentials made by `issuer`, on a thread that it starts.
+    /// A portal that believes `prover` and has credentials made by `issuer`, on a thread that it starts; with a `courier`
+    /// they go by SMS only.
     pub fn new(
         prover: Arc<Prover>,
         issuer: Arc<dyn Issuer>,
         clock: Clock,
         limits: Limits,
+        courier: Option<Courier>,
     ) -> io::Result<Arc<Self>> {
         let rates = Mutex::new(Rates::new(limits.burst, limits.refill, limits.rates));
         let subscribers =
@@ -110,7 +116,18 @@ impl Portal {
         let total = Mutex::new(Rates::new(second, Duration::from_secs(1) / second, 1));
         let places = Semaphore::new(limits.issuing);
         let issuing = Issuing::start(Arc::clone(&issuer), clock)?;
-        Ok(Arc::new(Self { prover, issuer, clock, limits, rates, subscribers, total, places, issuing }))
+        Ok(Arc::new(Self {
+            prover,
+            issuer,
+            clock,
+            limits,
+            rates,
+            subscribers,
+            total,
+            places,
+            issuing,
+            courier,
+        }))
     }
 
     /// One request, from octets to credential. What could be read of it is left in `seen` for the log.
@@ -123,6 +140,7 @@ impl Portal {
     ) -> Result<(Answer, Served), Failed> {
         // Body before rate: an answer while octets still come in is lost when the connection closes on them.
         let told = self.told(http.headers());
+        let delivery = self.delivery(http.headers());
         let body = self.body(http).await?;
         self.within_rate(source)?;
         let agreed = agreed.map_err(Failed::Format)?;
@@ -137,11 +155,28 @@ impl Portal {
         log_step("request-received", source, request);
         let proof = self.prove(source, told, request).await?;
         log_step("identity-proved", source, request);
-        if let Some(subscriber) = proof.subscriber.or_else(|| self.prover.claimed(&proof)) {
+        let subscriber = proof.subscriber.or_else(|| self.prover.claimed(&proof));
+        if let Some(subscriber) = subscriber {
             self.ask(&self.subscribers, subscriber)?;
         }
-        let credential = self.issue(admit(request, proof)?).await?;
-        Ok((grant(agreed.reply, &credential)?, Served::Credential(Box::new(credential))))
+        let issue = admit(request, proof)?;
+        let Some((courier, encapsulated)) = delivery? else {
+            let credential = self.issue(issue).await?;
+            return Ok((grant(agreed.reply, &credential)?, Served::Credential(Box::new(credential))));
+        };
+        // Whom it cannot reach gets none made.
+        let parcel = courier.address(subscriber, encapsulated).await?;
+        let credential = self.issue(issue).await?;
+        courier.deliver(parcel, credential.clone())?;
+        Ok((Answer::under_way(agreed.reply), Served::Credential(Box::new(credential))))
+    }
+
+    /// Where credentials go by SMS only: by whom, and sealed to what.
+    fn delivery(&self, headers: &HeaderMap) -> Result<Option<(&Courier, Encapsulated)>, Rejection> {
+        let Some(courier) = &self.courier else { return Ok(None) };
+        let key = headers.get(DELIVERY_HEADER).ok_or(Rejection::unreadable("sms-key-missing"))?;
+        let key = key.to_str().ok().and_then(|text| text.parse().ok());
+        Ok(Some((courier, key.ok_or(Rejection::unreadable("sms-key"))?)))
     }
 
     /// Of its address and of all. A proxy's address is many devices'; those are told apart after the proof.

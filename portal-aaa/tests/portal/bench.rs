@@ -180,7 +180,7 @@ impl Bench {
         let listener = TcpListener::bind("0.0.0.0:0").await.unwrap();
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, listener.local_addr().unwrap().port()));
         let (stop, stopped) = oneshot::channel();
-        let portal = Portal::new(Arc::clone(&prover), issuer, clock, limits).unwrap();
+        let portal = Portal::new(Arc::clone(&prover), issuer, clock, limits, None).unwrap();
         let serving = tokio::spawn(async move {
             portal::serve(listener, tls, portal, async { drop(stopped.await) }).await;
         });
@@ -233,6 +233,7 @@ impl Bench {
             imsi: device.map(|(_, imsi)| imsi.parse().unwrap()),
             // With software version in place of the check digit.
             imeisv: device.map(|_| format!("{}77", &IMEI[..14]).parse().unwrap()),
+            msisdn: None,
             event_at: at,
         };
         self.prover.accounting(&record, at).unwrap();

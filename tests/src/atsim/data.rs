@@ -38,7 +38,7 @@ impl Modem {
     /// `^NDISDUP=CONTEXT,1,"apn"` connects, `^NDISDUP=CONTEXT,0` disconnects.
     fn dial(&mut self, upper: &str) -> Answer {
         let up = match upper.split(',').nth(1) {
-            Some("1") if self.registered() => true,
+            Some("1") if self.registered() && self.data_allowed => true,
             Some("0") => false,
             _ => return Err(Refusal::NotSupported),
         };

@@ -2,7 +2,7 @@
 //!
 //! | file | what |
 //! |---|---|
-//! | `modem`, `sim`, `data` | the modem's mind: AT commands in, answers out; pure |
+//! | `modem`, `sim`, `data`, `messages` | the modem's mind: AT commands in, answers out; pure |
 //! | `settings` | the lab's identities and addresses |
 //! | `order` | what a test can do to it: lose the network, pull the SIM |
 //! | `simulator` | the modem on pseudo-terminals |
@@ -19,6 +19,7 @@ mod data;
 mod fakesys;
 pub(crate) mod gateway;
 pub(crate) mod manager;
+mod messages;
 pub(crate) mod modem;
 mod order;
 pub(crate) mod settings;
@@ -27,4 +28,5 @@ pub(crate) mod simulator;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use messages::Message;
 pub(crate) use order::Order;

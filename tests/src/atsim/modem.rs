@@ -91,6 +91,9 @@ pub(crate) struct Modem {
     numeric_operator: bool,
     numeric_errors: bool,
     pub(super) ucs2: bool,
+    /// The network gives data sessions.
+    pub(super) data_allowed: bool,
+    pub(super) messages: super::messages::Messages,
     unsolicited: Vec<String>,
     sessions: Vec<Session>,
 }
@@ -117,6 +120,8 @@ impl Modem {
             numeric_operator: false,
             numeric_errors: false,
             ucs2: false,
+            data_allowed: true,
+            messages: super::messages::Messages::default(),
             unsolicited: Vec::new(),
             sessions: Vec::new(),
         }
@@ -125,6 +130,9 @@ impl Modem {
     /// Answers one line, such as `AT+CREG?`; none where it is no command. Lines end as TS 27.005 wants.
     pub(crate) fn line(&mut self, line: &str) -> Option<String> {
         let body = line.get(..2).filter(|at| at.eq_ignore_ascii_case("AT")).and_then(|_| line.get(2..))?;
+        if self.prompts(&body.to_ascii_uppercase()) {
+            return Some("\r\n> ".to_owned());
+        }
         let mut lines = Vec::new();
         for command in commands(body) {
             match self.command(command) {
@@ -179,6 +187,14 @@ impl Modem {
         self.network_time = unix;
     }
 
+    /// Whether the network gives data sessions from now on; one that is up goes.
+    pub(crate) fn allow_data(&mut self, allowed: bool) {
+        self.data_allowed = allowed;
+        if !allowed && self.session {
+            self.drop_session();
+        }
+    }
+
     /// The network ends the session.
     pub(crate) fn drop_session(&mut self) {
         self.end_session();
@@ -205,6 +221,9 @@ impl Modem {
             return answer;
         }
         if let Some(answer) = self.registration_command(&upper) {
+            return answer;
+        }
+        if let Some(answer) = self.message_command(&upper) {
             return answer;
         }
         self.data_command(&upper, command).unwrap_or(Err(Refusal::NotSupported))

@@ -4,7 +4,10 @@ use std::str::FromStr;
 
 use anyhow::{Result, bail};
 
-use super::modem::{Modem, Registration, Sim};
+use super::{
+    messages::Message,
+    modem::{Modem, Registration, Sim},
+};
 
 /// One thing that happens to the modem.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,6 +24,10 @@ pub(crate) enum Order {
     Imsi(String),
     /// The network ends the data session.
     DropSession,
+    /// The network gives data sessions, or none.
+    Data(bool),
+    /// A short message comes.
+    Receive(Message),
     /// The device is pulled. ModemManager learns it by `manager`.
     Unplug,
     /// The device is there again.
@@ -37,12 +44,15 @@ impl Order {
             Self::NetworkTime(unix) => modem.set_network_time(*unix),
             Self::Imsi(imsi) => modem.set_imsi(imsi),
             Self::DropSession => modem.drop_session(),
+            Self::Data(allowed) => modem.allow_data(*allowed),
+            Self::Receive(message) => modem.receive(message),
             Self::Unplug | Self::Plug => modem.power_cycle(),
         }
     }
 }
 
-/// `registration 0|1|2|3|5`, `csq N`, `time SECONDS|unknown`, `sim ready|absent|pin`, `imsi DIGITS`, `net drop`, `unplug`, `plug`.
+/// `registration 0|1|2|3|5`, `csq N`, `time SECONDS|unknown`, `sim ready|absent|pin`, `imsi DIGITS`, `net drop|none|data`,
+/// `unplug`, `plug`.
 impl FromStr for Order {
     type Err = anyhow::Error;
 
@@ -67,10 +77,12 @@ impl FromStr for Order {
                 Self::Imsi((*digits).to_owned())
             }
             ["net", "drop"] => Self::DropSession,
+            ["net", "none"] => Self::Data(false),
+            ["net", "data"] => Self::Data(true),
             ["unplug"] => Self::Unplug,
             ["plug"] => Self::Plug,
             _ => bail!(
-                "one of: registration 0|1|2|3|5, csq N, time SECONDS|unknown, sim ready|absent|pin, imsi DIGITS, net drop, unplug, plug"
+                "one of: registration 0|1|2|3|5, csq N, time SECONDS|unknown, sim ready|absent|pin, imsi DIGITS, net drop|none|data, unplug, plug"
             ),
         })
     }

@@ -29,7 +29,7 @@ use nix::{
 };
 
 use super::{
-    Order,
+    Message, Order,
     modem::{Address, Identity, Modem, Session},
 };
 
@@ -49,6 +49,8 @@ struct Shared {
     ports: Vec<Port>,
     /// Where beginnings and ends of data sessions are told: the packet gateway.
     network: Mutex<Option<Sender<Session>>>,
+    /// Where messages go that the host sends: the message centre.
+    centre: Mutex<Option<Sender<Message>>>,
     powered: AtomicBool,
     stopped: AtomicBool,
     transcript: Mutex<File>,
@@ -80,6 +82,7 @@ impl Simulator {
             modem: Mutex::new(Modem::new(identity, address)),
             ports,
             network: Mutex::new(None),
+            centre: Mutex::new(None),
             powered: AtomicBool::new(true),
             stopped: AtomicBool::new(false),
             transcript: Mutex::new(OpenOptions::new().create(true).append(true).open(transcript)?),
@@ -96,13 +99,23 @@ impl Simulator {
         *lock(&self.shared.network) = Some(network);
     }
 
+    /// Messages that the host sends from now on.
+    pub(crate) fn tell_messages_to(&self, centre: Sender<Message>) {
+        *lock(&self.shared.centre) = Some(centre);
+    }
+
+    /// How many messages the card holds.
+    pub(crate) fn messages_kept(&self) -> usize {
+        lock(&self.shared.modem).kept()
+    }
+
     /// Something happens to the modem.
     pub(crate) fn order(&self, order: &Order) {
         self.shared.order(order);
     }
 
-    /// What `control` needs.
-    pub(super) fn orders(&self) -> impl Fn(&Order) + Send + 'static + use<> {
+    /// What `control` and the message centre need.
+    pub(crate) fn orders(&self) -> impl Fn(&Order) + Send + 'static + use<> {
         let shared = Arc::clone(&self.shared);
         move |order| shared.order(order)
     }
@@ -152,8 +165,16 @@ impl Shared {
     fn serve(&self, index: usize) {
         let Some(port) = self.ports.get(index) else { return };
         let mut line = Vec::new();
+        // A PDU is awaited, up to Ctrl-Z (TS 27.005 §3.5.1).
+        let mut prompted = false;
         let mut buffer = [0; 512];
+        let began = crate::clock::now();
         while !self.stopped.load(Ordering::Relaxed) {
+            if index == 0 && self.powered.load(Ordering::Relaxed) {
+                let mut modem = lock(&self.modem);
+                modem.air(began.elapsed());
+                self.after(&mut modem);
+            }
             let mut wait = [PollFd::new(port.master.as_fd(), PollFlags::POLLIN)];
             match poll(&mut wait, PollTimeout::from(STOP_POLL_MS)) {
                 Ok(0) | Err(Errno::EINTR) => continue,
@@ -163,7 +184,12 @@ impl Shared {
             let Ok(length) = read(&port.master, &mut buffer) else { continue };
             for octet in buffer.get(..length).unwrap_or_default() {
                 match octet {
-                    b'\r' | b'\n' => self.line(port, &std::mem::take(&mut line)),
+                    0x1a if prompted => {
+                        self.pdu(port, &std::mem::take(&mut line));
+                        prompted = false;
+                    }
+                    b'\r' | b'\n' if prompted => {}
+                    b'\r' | b'\n' => prompted = self.line(port, &std::mem::take(&mut line)),
                     0 => {}
                     _ if line.len() < MAX_LINE => line.push(*octet),
                     _ => line.clear(),
@@ -172,10 +198,19 @@ impl Shared {
         }
     }
 
-    fn line(&self, port: &Port, octets: &[u8]) {
+    fn pdu(&self, port: &Port, octets: &[u8]) {
+        let mut modem = lock(&self.modem);
+        let answer = modem.submit(&String::from_utf8_lossy(octets));
+        self.note(&format!("{} <", port.name), answer.trim());
+        port.write(&answer);
+        self.after(&mut modem);
+    }
+
+    /// True where a PDU is wanted next.
+    fn line(&self, port: &Port, octets: &[u8]) -> bool {
         let text = String::from_utf8_lossy(octets).trim().to_owned();
         if text.is_empty() || !self.powered.load(Ordering::Relaxed) {
-            return;
+            return false;
         }
         self.note(&format!("{} >", port.name), &text);
         if port.echo.load(Ordering::Relaxed) {
@@ -193,6 +228,7 @@ impl Shared {
             port.write(&answer);
         }
         self.after(&mut modem);
+        modem.take_prompted()
     }
 
     /// What a command or an order leads to besides its answer.
@@ -208,6 +244,12 @@ impl Shared {
             if let Some(network) = network.as_ref() {
                 // A gateway that is gone misses nothing.
                 let _ = network.send(session);
+            }
+        }
+        let centre = lock(&self.centre);
+        for message in modem.take_sent() {
+            if let Some(centre) = centre.as_ref() {
+                let _ = centre.send(message);
             }
         }
     }

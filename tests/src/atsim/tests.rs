@@ -12,7 +12,7 @@ use std::{
 use anyhow::Context as _;
 
 use super::{
-    Order,
+    Message, Order,
     manager::{Bus, CellularModem},
     modem::{Registration, Session, Sim},
     settings,
@@ -217,4 +217,47 @@ fn orders_come_by_the_socket_too() {
     bench.wait_state(&["disabled"]).unwrap();
     bench.modem.mmcli(&["--modem=any", "--enable"]).unwrap();
     bench.wait_state(&["searching"]).unwrap();
+}
+
+/// Data of eight bits, longer than one message: ModemManager cuts it, and joins what comes.
+#[test]
+fn messages_go_and_come_in_parts() {
+    let Some(bench) = Bench::new("atsim-sms", Sim::Ready) else { return };
+    bench.wait_state(&["disabled"]).unwrap();
+    bench.modem.mmcli(&["--modem=any", "--enable"]).unwrap();
+    bench.wait_state(&["registered"]).unwrap();
+    let (sender, sent) = channel();
+    bench.modem.simulator.tell_messages_to(sender);
+    let data: Vec<u8> = (0..200).collect();
+    let file = bench.folder.join("data");
+    fs::write(&file, &data).unwrap();
+    let with = format!("--messaging-create-sms-with-data={}", file.display());
+    let number = format!("--messaging-create-sms=number='+{}'", plan::PORTAL_NUMBER);
+    let created = bench.modem.mmcli(&["--modem=any", &with, &number]).unwrap();
+    let path = created.split_whitespace().find(|word| word.contains("/SMS/")).unwrap();
+    bench.modem.mmcli(&["--send", &format!("--sms={path}")]).unwrap();
+    let parts: Vec<Message> = (0..2).map(|_| sent.recv_timeout(LIMIT).unwrap()).collect();
+    let joined: Vec<u8> = parts.iter().flat_map(|part| part.data.iter().skip(6).copied()).collect();
+    assert!(parts.iter().all(|part| part.udhi && part.number == plan::PORTAL_NUMBER), "{parts:?}");
+    assert_eq!(joined, data);
+
+    for part in parts.iter().rev() {
+        let mut part = part.clone();
+        // Another reference: ModemManager would take it for a part of what it sent.
+        part.data[3] ^= 1;
+        bench.modem.simulator.order(&Order::Receive(part));
+    }
+    let came = clock::until("the message is there and whole", LIMIT, || {
+        let list = bench.modem.mmcli(&["--modem=any", "--messaging-list-sms"])?;
+        let line = list.lines().find(|line| line.contains("(received)"));
+        Ok(line.and_then(|line| line.split_whitespace().next()).map(str::to_owned))
+    });
+    let came = came.with_context(|| text::tail(&bench.folder.join("at.log"), 40)).unwrap();
+    let back = bench.folder.join("back");
+    let into = format!("--create-file-with-data={}", back.display());
+    bench.modem.mmcli(&[&format!("--sms={came}"), &into]).unwrap();
+    assert_eq!(fs::read(&back).unwrap(), data);
+    assert_eq!(bench.modem.simulator.messages_kept(), 2);
+    bench.modem.mmcli(&["--modem=any", &format!("--messaging-delete-sms={came}")]).unwrap();
+    assert_eq!(bench.modem.simulator.messages_kept(), 0, "all parts go");
 }

@@ -12,6 +12,7 @@ mod owner;
 mod refusals;
 mod restarts;
 mod rounds;
+mod sms;
 
 use anyhow::{Result, bail};
 
@@ -42,7 +43,7 @@ const VM: [Entry<'static>; 13] = [
     Entry { name: "nothing-leaks", run: &leaks::nothing },
 ];
 
-const MODEM: [Entry<'static>; 11] = [
+const MODEM: [Entry<'static>; 14] = [
     Entry { name: "modem-comes-late-and-a-credential-is-fetched", run: &modem::late },
     Entry { name: "modem-leaves-and-returns", run: &modem::leaves },
     Entry { name: "network-drops-the-session", run: &modem::dropped },
@@ -53,6 +54,9 @@ const MODEM: [Entry<'static>; 11] = [
     Entry { name: "networkmanager-owns-the-modem", run: &modem::network_manager },
     Entry { name: "silent-gateway-feed-gives-nothing", run: &modem::silent_feed },
     Entry { name: "another-imsi-gets-nothing", run: &modem::other_imsi },
+    Entry { name: "credential-by-sms-without-any-data", run: &sms::without_data },
+    Entry { name: "sms-replayed-or-from-a-wrong-sender-is-refused", run: &sms::refused },
+    Entry { name: "credential-by-sms-though-asked-by-https", run: &sms::delivered },
     Entry { name: "no-identifier-in-database-or-logs", run: &leaks::nothing_without_radio },
 ];
 

@@ -16,11 +16,13 @@ use crate::{
     report::{Case, Line},
     text::tail,
     workshop,
+    world::smsc,
 };
 
 /// Runs it.
 pub(super) fn modem(filter: Option<&str>) -> Result<Vec<Case>> {
     packages::ensure(packages::MODEM)?;
+    progress::step("the message centre's SMPP package", || smsc::fetch().map(drop))?;
     let out = workshop::out("modem")?;
     let errors = out.join("suite.log");
     let mut command = packages::as_root("unshare");

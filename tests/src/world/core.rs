@@ -139,6 +139,25 @@ impl Core {
         self.serve()
     }
 
+    /// Credentials by SMS, too: the table, the password, the subscriber's number, a restart. Gives what devices need.
+    pub(crate) fn set_up_sms(&mut self, msisdn: &str) -> Result<String> {
+        let path = self.data.join("portal-aaa.toml");
+        let mut settings = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
+        fs::write(self.data.join("smsc.password"), plan::SMSC_PASSWORD)?;
+        settings.push_str(&format!(
+            "\n[sms]\nserver = \"127.0.0.1:{}\"\nsystem_id = \"{}\"\npassword_file = \"smsc.password\"\n\
+             source = \"{}\"\ndelivery = \"as-asked\"\n",
+            plan::SMSC_PORT,
+            plan::SMSC_USER,
+            plan::PORTAL_NUMBER
+        ));
+        fs::write(&path, settings)?;
+        self.admin(&["subscriber", "add", "--imsi", plan::IMSI, "--msisdn", msisdn])?;
+        self.portal_aaa.stop()?;
+        self.serve()?;
+        self.admin(&["sms", "key"])
+    }
+
     fn prepare(&self) -> Result<()> {
         let data = self.data.to_string_lossy().into_owned();
         let mut init = self.place.command(&self.program.to_string_lossy());

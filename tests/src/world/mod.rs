@@ -17,6 +17,7 @@ pub(crate) mod owner;
 pub(crate) mod picture;
 pub(crate) mod plan;
 mod radio;
+pub(crate) mod smsc;
 mod stand_in;
 mod supplicant;
 
@@ -39,6 +40,7 @@ use laptop::Agent;
 use netns::Netns;
 use owner::Manager;
 use plan::LAPTOP_WLAN;
+use smsc::MessageCentre;
 use supplicant::Supplicant;
 
 /// What the packet gateway tells the portal.
@@ -77,6 +79,7 @@ pub(crate) struct World {
     rogue: Option<AccessPoint>,
     captures: Vec<Capture>,
     ap: Option<AccessPoint>,
+    smsc: Option<MessageCentre>,
     /// Modem and packet gateway.
     pub(crate) cellular: Cellular,
     /// Server in the Internet.
@@ -109,6 +112,7 @@ impl World {
             rogue: None,
             captures: Vec::new(),
             ap: None,
+            smsc: None,
             cellular,
             internet,
             core,
@@ -181,6 +185,28 @@ impl World {
     /// The operator's access point.
     pub(crate) fn ap(&self) -> Result<&AccessPoint> {
         self.ap.as_ref().ok_or_else(|| anyhow!("a world without radio"))
+    }
+
+    /// The operator's message centre; [`World::set_up_sms`] starts it.
+    pub(crate) fn smsc(&mut self) -> Result<&mut MessageCentre> {
+        self.smsc.as_mut().ok_or_else(|| anyhow!("a world without message centre"))
+    }
+
+    /// A message centre, a portal that is connected to it, and an agent that may use it after two seconds.
+    pub(crate) fn set_up_sms(&mut self) -> Result<()> {
+        if self.smsc.is_some() {
+            return Ok(());
+        }
+        self.agent.daemon.stop()?;
+        let Options { work, out, .. } = &self.options;
+        let packages = workshop::cache("smsc")?;
+        let simulator = &self.cellular.modem.simulator;
+        let smsc = MessageCentre::start(&self.core, simulator, &packages, work, &out.join("log"))?;
+        let table = self.core.set_up_sms(&crate::atsim::settings::identity().msisdn)?;
+        self.agent.lay_over(Some(&format!("{table}after-secs = 2\n")))?;
+        smsc.bound()?;
+        self.smsc = Some(smsc);
+        Ok(())
     }
 
     /// The laptop's supplicant.

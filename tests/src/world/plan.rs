@@ -57,6 +57,14 @@ pub(crate) const AP_COA_PORT: u16 = 3799;
 pub(crate) const NAS_SECRET: &str = "access-point-one-and-its-secret";
 /// Accounting secret of the packet gateway.
 pub(crate) const GATEWAY_SECRET: &str = "packet-gateway-and-its-secret";
+/// Number that devices send to, at the message centre.
+pub(crate) const PORTAL_NUMBER: &str = "15550001000";
+/// The message centre in the core: SMPP on loopback.
+pub(crate) const SMSC_PORT: u16 = 2775;
+/// What portal-aaa binds with.
+pub(crate) const SMSC_USER: &str = "portal";
+/// Its password.
+pub(crate) const SMSC_PASSWORD: &str = "smsc-pwd";
 /// The laptop's WLAN card.
 pub(crate) const LAPTOP_WLAN: &str = "wlan1";
 /// The access point in its own WLAN, /24.

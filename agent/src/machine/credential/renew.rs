@@ -18,7 +18,7 @@ use provisioning::{
     report::{self, Outcome},
 };
 
-use super::{alive, ending, ending_at};
+use super::{alive, ask::Way, ending, ending_at};
 use crate::{
     machine::{Failure, Machine, Note, ReturnReason, State},
     provision,
@@ -32,6 +32,10 @@ const RETRY_MAX: Duration = Duration::from_secs(900);
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(3600);
 /// A request that nobody answered; the client's own limit is shorter.
 const FETCH_LIMIT: Duration = Duration::from_secs(60);
+/// The same by SMS: messages wait where the radio is bad, and a credential is several of them.
+const SMS_LIMIT: Duration = Duration::from_secs(300);
+/// Between two requests by SMS: each costs the operator some seven messages.
+const SMS_PAUSE: Duration = Duration::from_secs(120);
 /// A credential that came within this before the move counts as fetched before it (B4).
 const FRESH: Duration = Duration::from_secs(60);
 /// A policy cannot ask for more than one a minute, seconds.
@@ -42,7 +46,10 @@ const TRUST_EVERY: Duration = Duration::from_secs(3600);
 /// Facts about asking.
 #[derive(Debug)]
 pub(super) struct Renewal {
-    pub(super) asking_since: Option<Duration>,
+    /// Since when, and how.
+    pub(super) asking: Option<(Duration, Way)>,
+    /// See [`Machine::watch_data`].
+    pub(super) no_data_since: Option<Duration>,
     failures: u32,
     pub(super) retry_at: Duration,
     fetched_at: Option<Duration>,
@@ -55,7 +62,8 @@ pub(super) struct Renewal {
 impl Renewal {
     pub(super) fn new(seed: u64) -> Self {
         Self {
-            asking_since: None,
+            asking: None,
+            no_data_since: None,
             failures: 0,
             retry_at: Duration::ZERO,
             fetched_at: None,
@@ -78,7 +86,7 @@ impl Renewal {
 
 impl super::Keeper {
     pub(in crate::machine) fn asking(&self) -> bool {
-        self.renew.asking_since.is_some()
+        self.renew.asking.is_some()
     }
 
     /// What made the portal's answers bad is mended.
@@ -87,9 +95,9 @@ impl super::Keeper {
         self.renew.retry_at = Duration::ZERO;
     }
 
-    /// The way to the portal is gone; its answer will not come.
+    /// Data is gone; an answer over it will not come.
     pub(in crate::machine) fn link_lost(&mut self) {
-        self.renew.asking_since = None;
+        self.renew.asking.take_if(|(_, way)| *way == Way::Data);
     }
 
     /// The policy wants a new one before each move, and none has come just now (B4).
@@ -148,22 +156,35 @@ impl super::Keeper {
 
 impl Machine {
     pub(in crate::machine) fn learn_portal(&mut self, event: provision::Event) {
-        if let provision::Event::Reported { taken } = event {
-            self.learn_report(taken);
-            return;
-        }
-        if self.credential.renew.asking_since.take().is_none() {
-            return;
-        }
         let now = self.now.since_boot;
         match event {
-            provision::Event::Reported { .. } => {}
+            provision::Event::Reported { taken } => {
+                self.learn_report(taken);
+                return;
+            }
+            provision::Event::UnderWay => {
+                if let Some((_, way)) = &mut self.credential.renew.asking {
+                    *way = Way::Sms;
+                }
+                return;
+            }
+            provision::Event::Time(unix) => {
+                self.clock.portal_told(now, unix);
+                self.now.unix = self.clock.unix(self.system);
+                return;
+            }
+            _ => {}
+        }
+        let Some((_, way)) = self.credential.renew.asking.take() else { return };
+        let least = (way == Way::Sms).then_some(SMS_PAUSE);
+        match event {
+            provision::Event::Reported { .. } | provision::Event::UnderWay | provision::Event::Time(_) => {}
             provision::Event::Granted(mut credential) => {
                 let obeyed = self.credential.obey(&mut credential, &self.settings.policy_keys);
                 if let Err(disobeyed) = obeyed {
                     self.fail(Failure::Policy, disobeyed.to_string());
                     if self.credential.policy().is_none() {
-                        self.credential.renew.back_off(now, None);
+                        self.credential.renew.back_off(now, least);
                         return;
                     }
                 }
@@ -192,7 +213,7 @@ impl Machine {
                 }
             }
             provision::Event::Refused { reason, retry_after } => {
-                self.credential.renew.back_off(now, retry_after);
+                self.credential.renew.back_off(now, retry_after.max(least));
                 // The portal can be reached: what it does not give is not to be had by waiting.
                 self.credential.offline_since = None;
                 if reason == Reason::NotEntitled {
@@ -203,7 +224,7 @@ impl Machine {
                 self.fail(Failure::PortalRefused(reason), "the portal refused");
             }
             provision::Event::Unreachable { step, text } => {
-                self.credential.renew.back_off(now, None);
+                self.credential.renew.back_off(now, least);
                 let failure = match step {
                     provision::DATE if !self.clock.confirmed() => Failure::Clock,
                     _ => Failure::PortalUnreachable,
@@ -216,9 +237,12 @@ impl Machine {
     /// Asks the portal when a credential is missing or due, installs what is new.
     pub(in crate::machine) fn tend_credential(&mut self) {
         let now = self.now.since_boot;
-        if self.credential.renew.asking_since.is_some_and(|since| now >= since + FETCH_LIMIT) {
-            self.credential.renew.asking_since = None;
-            self.credential.renew.back_off(now, None);
+        if let Some((_, way)) = self.credential.renew.asking.take_if(|asking| now >= answer_by(*asking)) {
+            let least = (way == Way::Sms).then_some(SMS_PAUSE);
+            self.credential.renew.back_off(now, least);
+            if way == Way::Sms {
+                self.fail(Failure::PortalUnreachable, "sms: no answer came");
+            }
         }
         if !self.on_wifi() {
             self.credential.call_reserve(self.now.unix);
@@ -230,8 +254,9 @@ impl Machine {
             Some(_) => _ = self.credential.offline_since.get_or_insert(now),
             None => self.credential.offline_since = None,
         }
-        if let Some(trigger) = self.trigger() {
-            self.ask(trigger);
+        self.watch_data();
+        if let Some((trigger, way)) = self.trigger() {
+            self.ask(trigger, way);
         }
         self.install();
         self.tell();
@@ -248,7 +273,7 @@ impl Machine {
     pub(in crate::machine) fn credential_deadline(&self) -> Option<Duration> {
         let (keeper, now, unix) = (&self.credential, self.now.since_boot, self.now.unix);
         let wall = |at: u64| (at > unix).then(|| now + Duration::from_secs(at - unix));
-        let asked = keeper.renew.asking_since.map(|since| since + FETCH_LIMIT);
+        let asked = keeper.renew.asking.map(answer_by);
         let later = |at: Duration| (at > now).then_some(at);
         let chosen = keeper.chosen(unix);
         let ends = keeper.stored.current.iter().chain(&keeper.stored.next);
@@ -256,6 +281,7 @@ impl Machine {
         [
             asked,
             later(keeper.renew.retry_at),
+            self.fallback_at().and_then(later),
             keeper.install_deadline().and_then(later),
             chosen.and_then(|chosen| keeper.grace_until(chosen)).and_then(later),
             keeper.newest().and_then(|newest| keeper.renew_at(newest)).and_then(wall),
@@ -277,6 +303,14 @@ impl Machine {
             if grace { !alive(current, unix) } else { ending(current, unix) }
         })
     }
+}
+
+fn answer_by((since, way): (Duration, Way)) -> Duration {
+    since
+        + match way {
+            Way::Data => FETCH_LIMIT,
+            Way::Sms => SMS_LIMIT,
+        }
 }
 
 fn periodic_at(credential: &Credential) -> Option<u64> {

@@ -10,7 +10,7 @@ use provisioning::{
 
 use super::world::{EPOCH, Outside, World};
 use crate::{
-    machine::{Input, Note, State, UserWord},
+    machine::{Input, Note, SmsUse, State, UserWord},
     modem::{Lock, Presence},
     provision,
     supplicant::{JoinFailure, Owner},
@@ -40,6 +40,9 @@ enum Happening {
     PortalTakesAway,
     AaaRefuses(u64),
     MacFixed(bool),
+    NoData(bool),
+    NoSms(bool),
+    Delivery(bool),
     Killed,
 }
 
@@ -81,6 +84,9 @@ fn happening() -> impl Strategy<Value = Happening> {
         1 => Just(Happening::PortalTakesAway),
         1 => (1u64..12).prop_map(Happening::AaaRefuses),
         1 => any::<bool>().prop_map(Happening::MacFixed),
+        1 => any::<bool>().prop_map(Happening::NoData),
+        1 => any::<bool>().prop_map(Happening::NoSms),
+        1 => any::<bool>().prop_map(Happening::Delivery),
         1 => Just(Happening::Killed),
     ]
 }
@@ -97,8 +103,13 @@ fn outside() -> impl Strategy<Value = Outside> {
     ];
     let owner = prop_oneof![Just(None), Just(Some(Owner::NetworkManager))];
     let renew = (any::<bool>(), any::<bool>(), prop_oneof![Just(0u64), Just(100)], 0u8..4, 0u32..100);
-    (life, after, sequence, mac, owner, renew, any::<bool>()).prop_map(
-        |(life, after, sequence, mac_mode, owner, renew, one_time)| {
+    let sms = prop_oneof![
+        2 => Just(SmsUse::Never),
+        2 => Just(SmsUse::Fallback(Duration::from_secs(20))),
+        1 => Just(SmsUse::Always)
+    ];
+    (life, after, sequence, mac, owner, renew, any::<bool>(), sms).prop_map(
+        |(life, after, sequence, mac_mode, owner, renew, one_time, sms)| {
             let (renew_after_return, renew_before_move, renew_every_secs, one_time_reserve, grace) = renew;
             let policy = Policy {
                 cellular_after_move: after,
@@ -110,7 +121,16 @@ fn outside() -> impl Strategy<Value = Outside> {
                 offline_grace_secs: grace,
                 ..World::policy()
             };
-            Outside { life, policy, mac_mode, owner, one_time, signal_dbm: Some(-50), ..Outside::default() }
+            Outside {
+                life,
+                policy,
+                mac_mode,
+                owner,
+                one_time,
+                sms,
+                signal_dbm: Some(-50),
+                ..Outside::default()
+            }
         },
     )
 }
@@ -170,6 +190,13 @@ fn happen(world: &mut World, happening: Happening) {
         }
         Happening::AaaRefuses(n) => world.outside.refused.push(format!("user{n}@operator.example")),
         Happening::MacFixed(fixed) => world.outside.mac_fixed = fixed,
+        Happening::NoData(none) => {
+            world.outside.no_data = none;
+            world.bearer &= !none;
+            world.modem_changed();
+        }
+        Happening::NoSms(none) => world.outside.no_sms = none,
+        Happening::Delivery(by_sms) => world.outside.delivery = by_sms,
         Happening::Killed => world.killed(),
     }
 }
@@ -225,6 +252,8 @@ proptest! {
         prop_assert!(bounded(&world.probes, 1, 4), "probes: {:?}", world.probes);
         let asked: Vec<Duration> = world.requests.iter().map(|(at, _)| *at).collect();
         prop_assert!(bounded(&asked, 60, 24 + words), "requests: {:?}", world.requests);
+        prop_assert!(outside.sms != SmsUse::Never || world.by_sms.is_empty());
+        prop_assert!(bounded(&world.by_sms, 60, 24 + words), "by SMS: {:?}", world.by_sms);
         let most = 40 + 8 * words as u64 + 6 * world.fetches + 4 * world.joins.len() as u64;
         prop_assert!(world.saves <= most, "{} saves, {} requests", world.saves, world.fetches);
 

@@ -6,6 +6,7 @@ mod keep;
 mod life;
 mod moves;
 mod policy;
+mod sms;
 mod world;
 
 use provisioning::{

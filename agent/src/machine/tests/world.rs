@@ -12,7 +12,7 @@ use provisioning::{
 
 use super::{credential, policy};
 use crate::{
-    machine::{Action, Input, Machine, Note, Now, Settings, State, UserWord},
+    machine::{Action, Input, Machine, Note, Now, Settings, SmsUse, State, UserWord},
     modem::{self, Bearer, Ipv4Config, Presence, Registration, Snapshot},
     provision, supplicant,
     vault::Stored,
@@ -76,6 +76,14 @@ pub(super) struct Outside {
     pub(super) no_route: Option<Link>,
     /// The probe's server lets a connection stand.
     pub(super) stands: bool,
+    /// The network gives no data session.
+    pub(super) no_data: bool,
+    /// Nothing comes back of what is asked by SMS.
+    pub(super) no_sms: bool,
+    /// The portal sends credentials by SMS whichever way they are asked for.
+    pub(super) delivery: bool,
+    /// The device's setting.
+    pub(super) sms: SmsUse,
 }
 
 impl Default for Outside {
@@ -105,6 +113,10 @@ impl Default for Outside {
             busy: false,
             no_route: None,
             stands: true,
+            no_data: false,
+            no_sms: false,
+            delivery: false,
+            sms: SmsUse::Never,
         }
     }
 }
@@ -122,6 +134,9 @@ pub(super) struct World {
     pub(super) route: Option<Link>,
     pub(super) saved: Option<Stored>,
     pub(super) fetches: u64,
+    /// When the portal was asked by SMS.
+    pub(super) by_sms: Vec<Duration>,
+    sms: SmsUse,
     pub(super) joins: Vec<Duration>,
     pub(super) clock_sets: Vec<u64>,
     /// User names of the logins, in order.
@@ -200,10 +215,11 @@ impl World {
     }
 
     fn made(outside: Outside, stored: Option<Stored>, settings: Settings) -> Self {
-        let settings = Settings { subscriber_key: [7; 32], ..settings };
+        let settings = Settings { subscriber_key: [7; 32], sms: outside.sms, ..settings };
         let now = Now { since_boot: Duration::ZERO, unix: EPOCH };
         let mut world = Self {
             machine: Machine::new(settings, now, stored),
+            sms: outside.sms,
             outside,
             now: Duration::ZERO,
             story: Vec::new(),
@@ -214,6 +230,7 @@ impl World {
             route: None,
             saved: None,
             fetches: 0,
+            by_sms: Vec::new(),
             joins: Vec::new(),
             clock_sets: Vec::new(),
             logins: Vec::new(),
@@ -319,7 +336,7 @@ impl World {
     pub(super) fn killed(&mut self) {
         self.queue.clear();
         self.standing = None;
-        let settings = Settings { subscriber_key: [7; 32], ..Settings::default() };
+        let settings = Settings { subscriber_key: [7; 32], sms: self.sms, ..Settings::default() };
         let unix = self.wall.unwrap_or(EPOCH + self.unix_offset) + self.now.as_secs();
         self.machine = Machine::new(settings, Now { since_boot: self.now, unix }, self.saved.clone());
         (self.configured, self.associated, self.leased, self.route) = (false, false, false, None);
@@ -407,6 +424,7 @@ impl World {
                 (true, false) => Registration::Home,
                 (true, true) => Registration::Roaming,
             },
+            messaging: ready && registered,
             operator_code: registered.then(|| "00101".into()),
             home_operator: ready.then(|| "00101".into()),
             signal_percent: Some(70),
@@ -436,7 +454,11 @@ impl World {
     fn act(&mut self, action: Action) {
         match action {
             Action::Modem(modem::Command::Connect { .. }) => {
-                if self.outside.modem == Presence::Ready && self.outside.registered {
+                if self.outside.no_data && self.outside.modem == Presence::Ready {
+                    let failure =
+                        modem::ConnectFailure { error: "NotSubscribed".into(), text: String::new() };
+                    self.later(500, Input::Modem(modem::Event::ConnectFailed(failure)));
+                } else if self.outside.modem == Presence::Ready && self.outside.registered {
                     self.bearer = true;
                     let snapshot = self.snapshot();
                     self.later(800, Input::Modem(modem::Event::Snapshot(snapshot)));
@@ -453,10 +475,28 @@ impl World {
                 self.later(200, Input::Modem(modem::Event::Snapshot(snapshot)));
             }
             Action::Links(command) => self.links(command),
-            Action::Portal(provision::Command::Fetch { request, .. }) => {
+            Action::Portal(
+                command @ (provision::Command::Fetch { .. } | provision::Command::FetchBySms { .. }),
+            ) => {
+                let by_sms = matches!(command, provision::Command::FetchBySms { .. });
+                assert!(by_sms || self.configured, "the portal is asked by a link that is not there");
+                let (provision::Command::Fetch { request, .. }
+                | provision::Command::FetchBySms { request, .. }) = command
+                else {
+                    return;
+                };
                 self.fetches += 1;
                 self.requests.push((self.now, request.trigger));
                 self.told_versions.push(request.policy_version);
+                if by_sms {
+                    self.by_sms.push(self.now);
+                } else if self.outside.delivery {
+                    self.later(150, Input::Portal(provision::Event::UnderWay));
+                }
+                let by_sms = by_sms || self.outside.delivery;
+                if by_sms && self.outside.no_sms {
+                    return;
+                }
                 let event = self.outside.portal.clone().unwrap_or_else(|| {
                     let issued = EPOCH + self.unix_offset + self.now.as_secs();
                     let mut credential = credential(self.fetches, issued, self.outside.life);
@@ -466,7 +506,7 @@ impl World {
                     credential.signed_policy = self.outside.signed.clone();
                     provision::Event::Granted(Box::new(credential))
                 });
-                self.later(150, Input::Portal(event));
+                self.later(if by_sms { 8000 } else { 150 }, Input::Portal(event));
             }
             Action::Portal(provision::Command::Report { report, .. }) => {
                 self.reports.push((report.outcome, report.policy_version));

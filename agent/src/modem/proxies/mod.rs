@@ -4,10 +4,16 @@
 //! One file an interface. Properties are not read through proxies: `read` takes whole property maps, so that one
 //! snapshot is of one moment.
 
+mod messaging;
+mod modem;
 mod sim;
 mod simple;
+mod sms;
 mod time;
 
+pub(super) use messaging::MessagingProxy;
+pub(super) use modem::ModemProxy;
 pub(super) use sim::SimProxy;
 pub(super) use simple::SimpleProxy;
+pub(super) use sms::SmsProxy;
 pub(super) use time::TimeProxy;

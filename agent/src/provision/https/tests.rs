@@ -118,7 +118,7 @@ impl Server {
         let addresses: Vec<IpAddr> = addresses.iter().map(|text| text.parse().expect("address")).collect();
         let dns = dns_server(move |query| vec![with_addresses(query, &addresses)]);
         let agent = http::agent(Stub::with_servers("lo", vec![dns]), "lo", Some(roots), limits);
-        ask(&agent, url, self.format, &request()).unwrap_or_else(|failed| failed)
+        ask(&agent, url, self.format, None, &request()).unwrap_or_else(|failed| failed)
     }
 
     fn simply(&self) -> Event {

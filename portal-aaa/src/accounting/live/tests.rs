@@ -289,6 +289,7 @@ fn cellular_and_wlan_usage_have_one_subscriber() {
         delegated_prefix: None,
         imsi: Some("001010123456789".parse().unwrap()),
         imeisv: None,
+        msisdn: None,
         event_at: AT,
     };
     let cellular = AccountingRecord {
