@@ -4,8 +4,8 @@ use provisioning::{format::Format, signed::PolicyKey};
 use serde::Deserialize;
 
 use super::values::{
-    Absolute, Apn, CellularOwner, Domain, Filter, Interface, Ip, ModemName, Number, PortalKey, Seconds, SmsWhen,
-    Url, WlanOwner,
+    Absolute, Apn, CellularOwner, Domain, Filter, Interface, Ip, ModemName, Number, PortalKey, Seconds,
+    SmsWhen, Url, WlanOwner,
 };
 
 /// A table whose keys are optional, and how a later one is laid over it.
