@@ -194,6 +194,7 @@ impl<'o> Device<'o> {
             imsi: Some("001010123456789".parse().unwrap()),
             imei: Some("490154203237518".parse().unwrap()),
             registration: if up { Registration::Home } else { Registration::Searching },
+            messaging: up,
             operator_code: up.then(|| "00101".to_owned()),
             home_operator: None,
             signal_percent: Some(70),
@@ -338,7 +339,7 @@ impl<'o> Device<'o> {
     fn portal(&mut self, command: provision::Command) {
         let (now, authority) = (self.unix(), &self.operator.authority);
         let event = match command {
-            provision::Command::Fetch { request, .. } => {
+            provision::Command::Fetch { request, .. } | provision::Command::FetchBySms { request, .. } => {
                 let request = IssueRequest {
                     imsi: request.imsi,
                     imei: request.imei,

@@ -137,7 +137,7 @@ fn logs_on(world: &World, credential: &Credential) {
 /// The last refusal's reason in the log, which all tests of this program share: so they are one test.
 fn detail() -> String {
     let log = log();
-    let line = log.lines().filter(|line| line.contains("credential-refused")).last().unwrap().to_owned();
+    let line = log.lines().rfind(|line| line.contains("credential-refused")).unwrap().to_owned();
     let (_, rest) = line.split_once("detail=\"").unwrap();
     rest.split_once('"').unwrap().0.to_owned()
 }

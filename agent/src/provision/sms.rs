@@ -233,7 +233,7 @@ mod tests {
         // What nobody asked for is passed over.
         let stranger = DeviceExchange::new(&portal()[0].public()).unwrap().encapsulated();
         let strange = PortalKey::accept(&portal(), stranger).unwrap();
-        let refusal = Refusal { reason: Reason::NotEntitled, retry_after: Some(Duration::from_secs(9)) };
+        let refusal = Refusal::new(Reason::NotEntitled, Some(Duration::from_secs(9)));
         let refused = Reply::Refused { made_at: 8, refusal: refusal.clone() };
         inbox.send(messaging::Event::Received(strange.seal(&refused).unwrap())).await.unwrap();
 
@@ -257,7 +257,7 @@ mod tests {
         let exchanges = Exchanges::new(portal()[0].public());
         let (encapsulated, awaited) = exchanges.begin().unwrap();
         let exchange = PortalKey::accept(&portal(), encapsulated).unwrap();
-        let refusal = Refusal { reason: Reason::RateLimited, retry_after: None };
+        let refusal = Refusal::new(Reason::RateLimited, None);
         let reply = exchange.seal(&Reply::Refused { made_at: 8, refusal }).unwrap();
         assert_eq!(exchanges.open(&reply), None, "not awaited yet");
         exchanges.await_reply(awaited);

@@ -36,8 +36,8 @@ impl Ledger {
     pub fn sent(&mut self, message: u64, parts: usize) {
         self.messages.insert(message, Message { ids: Vec::new(), missing: parts });
         while self.messages.len() > MAX_MESSAGES {
-            let oldest = self.messages.keys().next().copied();
-            oldest.map(|oldest| self.forget(oldest));
+            let Some(oldest) = self.messages.keys().next().copied() else { break };
+            self.forget(oldest);
         }
     }
 

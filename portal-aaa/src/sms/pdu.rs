@@ -80,11 +80,13 @@ pub fn cut(message: &[u8], long: Long, reference: u8) -> Vec<Body> {
 
 /// bind_transceiver (§4.1.5).
 pub fn bind(settings: &Settings, sequence: u32) -> Option<Command> {
-    let mut bind = BindTransceiver::default();
-    bind.system_id = text(&settings.system_id)?;
-    bind.password = text(settings.password.expose())?;
-    bind.system_type = text(&settings.system_type)?;
-    bind.interface_version = InterfaceVersion::Smpp3_4;
+    let bind = BindTransceiver {
+        system_id: text(&settings.system_id)?,
+        password: text(settings.password.expose())?,
+        system_type: text(&settings.system_type)?,
+        interface_version: InterfaceVersion::Smpp3_4,
+        ..BindTransceiver::default()
+    };
     Some(command(sequence, bind))
 }
 

@@ -470,7 +470,7 @@ fn the_portal_is_found_in_the_operators_domain() {
         let route = Route { interface: "lo".to_owned(), dns: Vec::new(), domain: Some(domain.to_owned()) };
         let found = discover(&settings, &route, dns.stub(), &server.roots());
         found
-            .and_then(|(agent, url)| ask(&agent, &url, Format::Xml, &request()))
+            .and_then(|(agent, url)| ask(&agent, &url, Format::Xml, None, &request()))
             .unwrap_or_else(|failed| failed)
     };
     assert!(matches!(find("op.test"), Event::Granted(_)));
