@@ -1,5 +1,6 @@
 -- The life of a credential at its device, so that an old one dies only after the new one has worked. `device` is the
--- permanent address of the WLAN card that asked, `serial` counts what that card was given for this subscriber.
+-- permanent address of the WLAN card that asked, `serial` counts what that card was given for this subscriber; 0 for what
+-- was made by hand, which supersedes nothing and is not superseded.
 -- `superseded_at`: a newer one was given, this one is still good. What the device says of it: installed, worked, failed
 -- and why, and which policy it obeys.
 
@@ -13,7 +14,7 @@ ALTER TABLE credential ADD COLUMN failed_at INTEGER;
 ALTER TABLE credential ADD COLUMN failure TEXT;
 ALTER TABLE credential ADD COLUMN runs_policy INTEGER;
 
-UPDATE credential SET device = mac;
+UPDATE credential SET device = mac, serial = 1;
 CREATE INDEX credential_device ON credential (subscriber, device) WHERE revoked_at IS NULL;
 
 -- What was taken back, in the order in which it was, so that the nodes read only what is new to them.

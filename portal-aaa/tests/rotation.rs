@@ -31,7 +31,7 @@ use agent::{
 use portal_aaa::{
     aaa::directory::{Asked, Directory as _},
     credential::{self, Authority, IssueRequest, Lifetime, system_random},
-    store::{Store, sqlite::SqliteStore},
+    store::{Entitlement, Store, sqlite::SqliteStore},
 };
 use provisioning::{
     identity::Mac,
@@ -349,7 +349,8 @@ impl<'o> Device<'o> {
                     source: None,
                     runs_policy: request.policy_version,
                 };
-                let issued = authority.issue(now, &request, &mut system_random).unwrap();
+                let issued =
+                    authority.issue_entitled(now, &request, &mut system_random, Entitlement::Any).unwrap();
                 provision::Event::Granted(Box::new(issued))
             }
             provision::Command::Report { report, .. } => {

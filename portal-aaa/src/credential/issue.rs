@@ -90,17 +90,18 @@ impl From<BadToken> for IssueError {
 }
 
 impl Authority {
-    /// Makes a new credential. When it returns `Ok` the record is on disk (C9p). `now` is seconds since 1970.
+    /// Makes a new credential by hand: it takes no part in the rotation of its card's. When it returns `Ok` the record is
+    /// on disk (C9p). `now` is seconds since 1970.
     pub fn issue(
         &self,
         now: u64,
         request: &IssueRequest,
         random: &mut Random<'_>,
     ) -> Result<Credential, IssueError> {
-        self.issue_entitled(now, request, random, Entitlement::Any)
+        self.issue_one(now, request, random, Entitlement::Any, true)
     }
 
-    /// As [`Self::issue`], to these subscribers only.
+    /// The same for a device that asked, to these subscribers only: what its card had before is superseded.
     pub fn issue_entitled(
         &self,
         now: u64,
@@ -108,11 +109,25 @@ impl Authority {
         random: &mut Random<'_>,
         entitlement: Entitlement,
     ) -> Result<Credential, IssueError> {
+        self.issue_one(now, request, random, entitlement, false)
+    }
+
+    fn issue_one(
+        &self,
+        now: u64,
+        request: &IssueRequest,
+        random: &mut Random<'_>,
+        entitlement: Entitlement,
+        by_hand: bool,
+    ) -> Result<Credential, IssueError> {
         let mut attempts = 0;
         self.shelf.refresh(&*self.store);
         loop {
             attempts += 1;
-            let (credential, record) = self.prepare(now, request, random)?;
+            let (credential, mut record) = self.prepare(now, request, random)?;
+            if by_hand {
+                record.progress.serial = 0;
+            }
             tracing::info!(event = "credential-generated", username = credential.username);
             match self.store.insert_entitled(&record, entitlement) {
                 Ok(()) => {
@@ -169,7 +184,7 @@ impl Authority {
         prepared.into_iter().zip(requests).map(outcome).collect()
     }
 
-    /// Makes many, in the order of the requests, in one transaction; all of them are on disk when it returns `Ok`.
+    /// Makes many by hand, in the order of the requests, in one transaction; all of them are on disk when it returns `Ok`.
     pub fn issue_many(
         &self,
         now: u64,
@@ -180,7 +195,8 @@ impl Authority {
         let mut credentials = Vec::with_capacity(requests.len());
         let mut records = Vec::with_capacity(requests.len());
         for request in requests {
-            let (credential, record) = self.prepare(now, request, random)?;
+            let (credential, mut record) = self.prepare(now, request, random)?;
+            record.progress.serial = 0;
             credentials.push(credential);
             records.push(record);
         }
@@ -289,7 +305,7 @@ impl Authority {
             revoked_at: None,
             policy_version: credential.policy.version,
             device: Some(request.mac),
-            progress: Progress { runs_policy: request.runs_policy, ..Progress::default() },
+            progress: Progress { serial: 1, runs_policy: request.runs_policy, ..Progress::default() },
         })
     }
 }

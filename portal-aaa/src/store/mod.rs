@@ -144,7 +144,7 @@ pub struct CredentialRecord {
     pub policy_version: u64,
     /// The WLAN card that asked, by its permanent address.
     pub device: Option<Mac>,
-    /// How far it has come; when it is inserted only `runs_policy` counts.
+    /// How far it has come; when it is inserted `runs_policy` counts, and whether `serial` is 0.
     pub progress: rotation::Progress,
 }
 

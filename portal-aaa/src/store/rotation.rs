@@ -8,7 +8,8 @@ use super::Handle;
 /// How far a credential has come.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Progress {
-    /// Counts what this card was given for this subscriber; a higher one is newer.
+    /// Counts what this card was given for this subscriber; a higher one is newer. 0 for one that was made by hand: it
+    /// supersedes nothing and is not superseded.
     pub serial: u64,
     /// A newer one was given; this one is good until that has worked. Seconds since 1970, as all times here.
     pub superseded_at: Option<u64>,

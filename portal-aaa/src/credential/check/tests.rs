@@ -14,7 +14,7 @@ use crate::{
         IssueError, IssueRequest, Keys, Lifetime, MacBinding, Purpose, RandomUnavailable, Terms,
         system_random,
     },
-    store::{Store, StoreError, sqlite::SqliteStore},
+    store::{Entitlement, Store, StoreError, sqlite::SqliteStore},
 };
 
 mod accounts;
@@ -93,7 +93,8 @@ fn seconds(seconds: u32) -> Option<Lifetime> {
 
 impl Bench {
     fn issue(&self, lifetime: Option<Lifetime>) -> Credential {
-        self.authority.issue(NOW, &request(lifetime), &mut system_random).unwrap()
+        let request = request(lifetime);
+        self.authority.issue_entitled(NOW, &request, &mut system_random, Entitlement::Any).unwrap()
     }
 
     fn check(&self, now: u64, username: &str) -> Result<Login, Reject> {

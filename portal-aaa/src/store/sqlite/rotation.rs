@@ -11,7 +11,8 @@ use crate::store::{
 /// The number of the next credential for this card; what it had until now is superseded. Called in the transaction that
 /// writes the new one. One-time credentials are held in reserve side by side: one does not supersede another.
 pub(super) fn supersede(db: &Connection, record: &CredentialRecord) -> Result<i64, StoreError> {
-    let Some(device) = record.device.map(|mac| mac.to_string()) else { return Ok(0) };
+    let rotates = record.progress.serial > 0;
+    let Some(device) = record.device.filter(|_| rotates).map(|mac| mac.to_string()) else { return Ok(0) };
     let serial = db
         .prepare_cached(
             "SELECT coalesce(max(serial), 0) + 1 FROM credential
@@ -22,7 +23,7 @@ pub(super) fn supersede(db: &Connection, record: &CredentialRecord) -> Result<i6
         db.prepare_cached(
             "UPDATE credential SET superseded_at = ?3
              WHERE subscriber = ?1 AND device = ?2 AND revoked_at IS NULL AND superseded_at IS NULL
-             AND NOT (one_time AND ?4)",
+             AND serial > 0 AND NOT (one_time AND ?4)",
         )?
         .execute(params![
             record.subscriber.0,
@@ -51,7 +52,8 @@ pub(super) fn confirm(db: &Connection, usernames: &[String], now: u64) -> Result
                 "UPDATE credential SET revoked_at = ?2, revoked_why = 'superseded'
                  FROM (SELECT subscriber AS s, device AS d, serial AS n, one_time AS o FROM credential
                        WHERE username = ?1)
-                 WHERE subscriber = s AND device = d AND revoked_at IS NULL AND serial < n AND NOT (one_time AND o)",
+                 WHERE subscriber = s AND device = d AND revoked_at IS NULL
+                 AND serial > 0 AND serial < n AND NOT (one_time AND o)",
             )?
             .execute(params![username, now])?;
     }

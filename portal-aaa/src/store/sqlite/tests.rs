@@ -301,8 +301,22 @@ fn given(username: &str, card: u8, at: u64, one_time: bool) -> CredentialRecord 
         issued_at: at,
         expires_at: None,
         one_time,
+        progress: Progress { serial: 1, ..Progress::default() },
         ..credential(username)
     }
+}
+
+#[test]
+fn what_is_made_by_hand_takes_no_part_in_rotation() {
+    let (_dir, store) = new();
+    let by_hand = |name| CredentialRecord { progress: Progress::default(), ..given(name, 1, 15, false) };
+    store.insert_credential(&given("a@x", 1, 10, false)).unwrap();
+    store.insert_credential(&by_hand("hand@x")).unwrap();
+    assert_eq!(store.confirm_credentials(&["hand@x".to_owned()], 20).unwrap(), 0);
+    store.insert_credential(&given("b@x", 1, 30, false)).unwrap();
+    assert_eq!(store.confirm_credentials(&["b@x".to_owned()], 40).unwrap(), 1);
+    let alive = |name: &str| store.credential(name).unwrap().unwrap().revoked_at.is_none();
+    assert_eq!((alive("a@x"), alive("hand@x"), alive("b@x")), (false, true, true));
 }
 
 #[test]
