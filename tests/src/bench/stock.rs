@@ -157,7 +157,7 @@ fn insert(path: &Path, keys: &Keys, rows: &[Row], now: u64) -> Result<()> {
         {
             let mut insert = all.prepare_cached(
                 "INSERT INTO credential (username, password_sealed, subscriber, imsi_sealed, imei_sealed, mac,
-                 issued_at, one_time, policy_version) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 1)",
+                 issued_at, one_time, policy_version, device, serial) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, 0, 1, ?6, 1)",
             )?;
             for row in batch {
                 let owner = row.username.as_str();

@@ -86,18 +86,22 @@ impl Writer {
 
     /// Readers turn a bare carriage return into a line feed (XML 1.0 §2.11), so it goes as a reference.
     fn escaped(&mut self, text: &str) {
-        let mut buffer = [0u8; 4];
-        for c in text.chars() {
-            self.push(match c {
-                '&' => "&amp;",
-                '<' => "&lt;",
-                '>' => "&gt;",
-                '"' => "&quot;",
-                '\'' => "&apos;",
-                '\r' => "&#13;",
-                c => c.encode_utf8(&mut buffer),
+        let mut rest = text;
+        while let Some(at) = rest.find(['&', '<', '>', '"', '\'', '\r']) {
+            let (before, from) = rest.split_at(at);
+            let (special, after) = from.split_at(1);
+            self.push(before);
+            self.push(match special {
+                "&" => "&amp;",
+                "<" => "&lt;",
+                ">" => "&gt;",
+                "\"" => "&quot;",
+                "'" => "&apos;",
+                _ => "&#13;",
             });
+            rest = after;
         }
+        self.push(rest);
     }
 
     fn push(&mut self, text: &str) {

@@ -16,6 +16,7 @@ pub(super) const ALL: &[&str] = &[
     include_str!("../../../migrations/0005_subscriber.sql"),
     include_str!("../../../migrations/0006_policy.sql"),
     include_str!("../../../migrations/0007_rotation.sql"),
+    include_str!("../../../migrations/0008_one_index.sql"),
 ];
 
 /// Applies those of `migrations` that the file has not seen; all of them, or none.

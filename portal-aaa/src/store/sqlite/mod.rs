@@ -46,6 +46,9 @@ const WAL_RETRY: Duration = Duration::from_millis(50);
 const WAL_ATTEMPTS: u32 = 100;
 /// Cache of whoever writes a great many rows, KiB.
 const MANY_KIB: i32 = 64 * 1024;
+/// Pages in the write-ahead log after which they go to the database, 4 KiB each: a page that was written several times
+/// until then is written there once.
+const CHECKPOINT_PAGES: i32 = 4000;
 /// More than there are statements.
 const STATEMENTS: usize = 64;
 
@@ -325,6 +328,7 @@ fn connect(path: &Path) -> Result<Connection, OpenError> {
     connection.set_prepared_statement_cache_capacity(STATEMENTS);
     use_wal(&connection)?;
     connection.pragma_update(None, "synchronous", "FULL")?;
+    connection.pragma_update(None, "wal_autocheckpoint", CHECKPOINT_PAGES)?;
     connection.pragma_update(None, "trusted_schema", false)?;
     Ok(connection)
 }
