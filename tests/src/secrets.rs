@@ -200,7 +200,9 @@ mod tests {
             let content = [b"before".as_slice(), spelling, b"after"].concat();
             assert_eq!(secrets.within(&content), ["IMSI"], "{spelling:02x?}");
             let cut = &spelling[..spelling.len() - 1];
-            assert!(secrets.within(cut).is_empty(), "{cut:02x?}");
+            // Fourteen of fifteen digits are the whole octets of the packed number, in hexadecimal digits.
+            let other = all.iter().any(|other| cut.windows(other.len()).any(|part| part == *other));
+            assert_eq!(secrets.within(cut).is_empty(), !other, "{cut:02x?}");
         }
         for before in ["", "x", "xy"] {
             let hidden = BASE64_NOPAD.encode(format!("{before}k7-Qz9_pW3 and more").as_bytes());

@@ -21,8 +21,12 @@ pub enum Format {
 /// Starts logging to standard error; `filter` as in `RUST_LOG`, such as `info` or `agent=debug`.
 pub fn start(format: Format, filter: &str) {
     let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr).with_target(false);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_target(false)
+        // A full disk behind stderr must not end the daemon, which telling of it there would do.
+        .log_internal_errors(false);
     match format {
         Format::Text => builder.with_ansi(false).with_timer(Millis).init(),
         Format::Json => builder.json().flatten_event(true).with_timer(Millis).init(),

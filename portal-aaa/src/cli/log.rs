@@ -19,8 +19,12 @@ pub(super) enum Format {
 /// Starts logging to standard error. `RUST_LOG` chooses what (default `info`).
 pub(super) fn start(format: Format) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder =
-        tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr).with_target(false);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .with_target(false)
+        // A full disk behind stderr must not end the server, which telling of it there would do.
+        .log_internal_errors(false);
     match format {
         Format::Text => builder.with_ansi(false).init(),
         Format::Json => builder.json().flatten_event(true).with_timer(Millis).init(),
