@@ -150,9 +150,10 @@ fn both_families_move_and_an_unproved_wlan_attracts_nothing() {
         assert!(endpoints.contains(CELLULAR) && endpoints.contains(WLAN), "{endpoints}");
         agent.links.cleanup().await;
     });
+    // Tables 0xc501 and 0xc502.
     let ours = |text: &str| {
         text.lines()
-            .filter(|l| l.contains("lookup") || l.contains("c5") || l.contains("subflow"))
+            .filter(|l| l.contains("lookup") || l.contains("table 5043") || l.contains("subflow"))
             .map(str::to_owned)
             .collect::<Vec<_>>()
     };
