@@ -20,8 +20,8 @@ use crate::{
     world::{World, ap, plan},
 };
 
-/// A minute after the beginning of the scale.
-const IN_1970: u64 = 60;
+/// A day after the beginning of the scale: Linux takes no time that is before its own start (EINVAL).
+const IN_1970: u64 = 24 * 3600;
 /// 1 January 2040.
 const IN_2040: u64 = 2_208_988_800;
 /// How much older the operator's installation is than the agent.

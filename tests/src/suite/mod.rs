@@ -67,7 +67,7 @@ const SUITES: [Suite; 6] = [
     },
     Suite {
         name: "vm",
-        about: "the virtual laptop: offload, return, restarts, crashes, refusals, wrong clocks, leaks",
+        about: "the virtual laptop: offload, return, restarts, refusals, a wrong clock, leaks",
         whole: true,
         run: |wanted| laptop::vm(wanted.part, wanted.crashes),
     },
