@@ -9,7 +9,7 @@ use std::{
     time::Duration,
 };
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 
 use super::{control, daemon::Daemon, netns::Netns, plan::LAPTOP_WLAN};
 use crate::clock;
@@ -48,12 +48,13 @@ impl Supplicant {
 
     /// The password that the agent installed, as the supplicant writes it down.
     pub(crate) fn password(&self) -> Result<String> {
-        self.command("SAVE_CONFIG")?;
-        let text = fs::read_to_string(&self.saved)?;
-        text.lines()
-            .find_map(|line| line.trim().strip_prefix("password="))
-            .map(|value| value.trim_matches('"').to_owned())
-            .ok_or_else(|| anyhow!("the supplicant holds no password"))
+        // The agent is armed a moment before the supplicant has it all.
+        clock::until("the supplicant holds a password", LIMIT, || {
+            self.command("SAVE_CONFIG")?;
+            let text = fs::read_to_string(&self.saved)?;
+            let password = text.lines().find_map(|line| line.trim().strip_prefix("password="));
+            Ok(password.map(|value| value.trim_matches('"').to_owned()))
+        })
     }
 
     /// Uses this WPA-Enterprise network by PEAP, and no other.
