@@ -73,7 +73,7 @@ const SUITES: [Suite; 6] = [
     },
     Suite {
         name: "handover",
-        about: "the virtual laptop: moves under traffic; named, a hundred each way (an hour), else three",
+        about: "the virtual laptop: moves under traffic; named, a hundred each way (1½ hours), else three",
         whole: true,
         run: |wanted| laptop::handover(wanted.part, wanted.extent),
     },

@@ -12,7 +12,13 @@ use std::{
 use anyhow::{Context as _, Result};
 
 use super::{
-    World, ap, daemon::Daemon, netns::Netns, owner::without_udev, plan, stand_in::StandIn, supplicant,
+    World, ap,
+    daemon::Daemon,
+    netns::Netns,
+    owner::{manager, without_udev},
+    plan,
+    stand_in::StandIn,
+    supplicant,
 };
 use crate::{clock, text::tail, workshop};
 
@@ -57,17 +63,7 @@ impl World {
         let words = ["wpa_supplicant", "-u", "-t", "-O", &control];
         let mut supplicant = Daemon::new("wpa_supplicant-nm", &here, &logs, &words).env(BUS, &bus);
         supplicant.start()?;
-        let words = [
-            "NetworkManager",
-            "--debug",
-            "--config",
-            &settings,
-            "--config-dir",
-            &nothing,
-            "--system-config-dir",
-            &nothing,
-        ];
-        let mut manager = Daemon::new("NetworkManager", &here, &logs, &words).env(BUS, &bus);
+        let mut manager = manager(&logs, &settings, &nothing, &bus);
         let stand_in = StandIn::build(&self.core.place)?;
         manager.start_after(without_udev)?;
         let mut made = NetworkManager { manager, supplicant, bus, _cellular: stand_in };

@@ -87,17 +87,7 @@ impl World {
         fs::write(&settings, configuration(owner))?;
         write_profiles(Path::new(PROFILES[0]))?;
         let settings = settings.display().to_string();
-        let words = [
-            "NetworkManager",
-            "--debug",
-            "--config",
-            &settings,
-            "--config-dir",
-            &nothing,
-            "--system-config-dir",
-            &nothing,
-        ];
-        let mut manager = Daemon::new("NetworkManager", &here, &logs, &words).env(BUS, &bus);
+        let mut manager = manager(&logs, &settings, &nothing, &bus);
         manager.start_after(without_udev)?;
         let before = Connections { listed: Vec::new(), files: BTreeMap::new() };
         let mut made = Manager { owner, manager, supplicant, bus, before };
@@ -203,6 +193,13 @@ impl Manager {
     fn nmcli(&self, arguments: &[&str]) -> Result<String> {
         workshop::run(Command::new("nmcli").args(arguments).env(BUS, &self.bus))
     }
+}
+
+/// NetworkManager with these settings, and nothing of what is installed; `nothing` is an empty folder.
+pub(super) fn manager(logs: &Path, settings: &str, nothing: &str, bus: &str) -> Daemon {
+    let config = ["--config", settings, "--config-dir", nothing, "--system-config-dir", nothing];
+    let words = [&["NetworkManager", "--debug"][..], &config].concat();
+    Daemon::new("NetworkManager", &Netns::here(), logs, &words).env(BUS, bus)
 }
 
 /// A /sys that cannot be written tells NetworkManager that there is no udev to wait for.
