@@ -20,9 +20,10 @@ use super::{
 };
 use crate::{framing::MAX_MESSAGE, key::Secret, packet::Type};
 
-/// MSK and EMSK together (RFC 5216 §2.3). Always asked for as a whole: on TLS 1.3 the length goes into the
-/// derivation, so that half of it is not the first half.
+/// MSK and EMSK together (RFC 5216 §2.3), half of it the MSK. Nobody here has a use for the EMSK, but on TLS 1.3 the length
+/// goes into the derivation, so that what is asked for as half is not the first half.
 const KEY_MATERIAL: usize = 128;
+const MSK: usize = KEY_MATERIAL / 2;
 /// What a message of ours seldom exceeds, a flight with certificates aside.
 const OUTPUT: usize = 256;
 
@@ -178,8 +179,8 @@ impl Engine {
         self.turn.kept.take()
     }
 
-    /// The keys that the methods are made of: 128 octets, MSK, then EMSK; their first 60 are PEAP's tunnel key. An
-    /// error before the handshake is over.
+    /// The keys that the methods are made of: the MSK, on TLS 1.3 with the EMSK after it; their first 60 octets are PEAP's
+    /// tunnel key. An error before the handshake is over.
     pub(crate) fn keys(&self, method: Type) -> Result<Secret, TlsError> {
         let (label, context): (&[u8], _) = match (self.is_tls13(), method) {
             // RFC 9427 §2.1: one label for all, the context tells the methods apart.
@@ -189,7 +190,8 @@ impl Engine {
             // RFC 5216 §2.3.
             (false, _) => (b"client EAP encryption", None),
         };
-        let mut keys = Zeroizing::new(vec![0; KEY_MATERIAL]);
+        let length = if self.is_tls13() { KEY_MATERIAL } else { MSK };
+        let mut keys = Zeroizing::new(vec![0; length]);
         self.connection.export_keying_material(
             &mut *keys,
             label,
@@ -237,8 +239,8 @@ mod tests {
         for (kind, label) in
             [(Type::PEAP, &b"client EAP encryption"[..]), (Type::TTLS, b"ttls keying material")]
         {
-            assert_eq!(*client.keys(kind).unwrap(), raw(&server, label, None));
-            assert_ne!(*client.keys(kind).unwrap(), raw(&server, label, Some(&[])));
+            assert_eq!(*client.keys(kind).unwrap(), raw(&server, label, None)[..MSK]);
+            assert_ne!(*client.keys(kind).unwrap(), raw(&server, label, Some(&[]))[..MSK]);
         }
     }
 

@@ -48,6 +48,11 @@ pub(super) enum Kin {
 }
 
 impl Kin {
+    /// Whether any number of users can log in: a file of users is for a few.
+    pub(super) fn knows_many(self) -> bool {
+        matches!(self, Self::Ours | Self::FreeRadiusSql)
+    }
+
     /// For tables.
     pub(super) fn name(self) -> &'static str {
         match self {
@@ -77,11 +82,13 @@ pub(super) struct Contestant {
 }
 
 impl Contestant {
-    /// Starts one. All of a row know the same users with the same password, drawn from `stock`, and show the same certificate.
+    /// Starts one. All of a row show the same certificate and see the same users log in: a few of `stock`, or where `many`
+    /// is said, all of it.
     pub(super) fn start(
         kin: Kin,
         shape: Shape,
         stock: &Stock,
+        many: bool,
         certificate: &Certificate,
         work: &Path,
         logs: &Path,
@@ -90,10 +97,8 @@ impl Contestant {
         let dir = work.join(&name);
         private_folder(&dir)?;
         let tls13 = shape.tls == Tls::V13;
-        // A file of users is for a few; with a million stored, logins are drawn from all of them.
-        let few: Vec<User> = stock.users.iter().take(STATIONS).cloned().collect();
-        let by_many = kin == Kin::FreeRadiusSql || kin == Kin::Ours;
-        let users = if by_many && !shape.mode.resumes() { stock.users.clone() } else { few };
+        let users: Vec<User> =
+            stock.users.iter().take(if many { usize::MAX } else { STATIONS }).cloned().collect();
         let ttls = shape.mode.is_ttls();
         let program = match kin {
             Kin::Ours => {

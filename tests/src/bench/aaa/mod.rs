@@ -155,10 +155,11 @@ fn row(name: &str, shape: Shape, field: &[Kin], stock: &Stock, plan: &Plan, plac
     let certificate = certificate(&place.work, shape.certificate)?;
     let trust = Trust::load(&certificate.ca)?;
     let logs = folder(place, name)?;
+    let many = !shape.mode.resumes() && field.iter().all(|kin| kin.knows_many());
     let mut measured = Vec::new();
     let mut fit = Vec::new();
     for &kin in field {
-        let started = Contestant::start(kin, shape, stock, &certificate, &place.work, &logs);
+        let started = Contestant::start(kin, shape, stock, many, &certificate, &place.work, &logs);
         let server = started.and_then(|mut server| {
             gate::check(&mut server, shape, &trust, &certificate, &place.work).map(|()| server)
         });

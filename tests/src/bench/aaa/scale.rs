@@ -66,7 +66,7 @@ fn start(stored: usize, certificate: &Certificate, place: &Place) -> Result<Cont
     let name = format!("scale-{stored}");
     let [shape, _] = SHAPES;
     let (work, logs) = (place.work.join(&name), folder(place, &name)?);
-    Contestant::start(Kin::Ours, shape, &Stock::of(stored)?, certificate, &work, &logs)
+    Contestant::start(Kin::Ours, shape, &Stock::of(stored)?, true, certificate, &work, &logs)
 }
 
 /// Begins conversations, leaves them, and looks at what the server has grown by. A server each, for a clean start.
@@ -78,7 +78,7 @@ pub(super) fn half_open(stock: &Stock, plan: &Plan, place: &Place) -> Result<Vec
         let certificate = certificate(&place.work, Kind::P256)?;
         let trust = Trust::load(&certificate.ca)?;
         let logs = folder(place, &format!("half-open-{requests}"))?;
-        let mut server = Contestant::start(Kin::Ours, shape, stock, &certificate, &place.work, &logs)?;
+        let mut server = Contestant::start(Kin::Ours, shape, stock, true, &certificate, &place.work, &logs)?;
         // Threads, caches and allocator as they are in a server that works.
         server.measure(shape, &trust, 500)?;
         let before = process::cost(server.pid()?)?.rss_kib;
