@@ -103,7 +103,8 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let (alive, mut owners) = mpsc::channel(1);
     let seen = watch::Sender::new(None);
     let portal = portal(&settings, &seen, &inputs)?;
-    let modem = modem::dbus::spawn_seen(settings.cellular.modem(), into(&inputs, Input::Modem), seen);
+    let modems = into(&inputs, Input::Modem);
+    let modem = modem::dbus::spawn_seen(settings.cellular.modem(), modems, seen, alive.clone());
     let worlds = Worlds {
         modem: Box::new(modem),
         wlan: Box::new(nl80211::spawn(settings.wlan.interface.clone(), into(&inputs, Input::Wlan))),

@@ -9,6 +9,13 @@ use crate::wlan::{self, Bss};
 
 /// First pause between scans; doubles up to [`SCAN_MAX`] while nothing of ours is good enough.
 const SCAN_FIRST: Duration = Duration::from_secs(2);
+/// Before that, known channels are listened to so many times a second apart: Wi-Fi that was lost for a moment is met again
+/// in the next one.
+const EAGER: u8 = 5;
+const SCAN_EAGER: Duration = Duration::from_secs(1);
+/// All channels follow the known ones after this time; it doubles up to [`FULL_MAX`]. While they are searched, for some
+/// seconds, nothing else is.
+const FULL_FIRST: Duration = Duration::from_secs(6);
 /// Longest pause.
 const SCAN_MAX: Duration = Duration::from_secs(60);
 /// The same between scans of all channels where some are known: each costs the battery some seconds of radio, where a
@@ -25,6 +32,8 @@ const CHANNELS: usize = 8;
 #[derive(Debug, Default)]
 pub(super) struct Scanner {
     next: Duration,
+    /// Scans a second apart since the last beginning.
+    eager: u8,
     pause: Option<Duration>,
     /// All channels are due again then.
     full_at: Duration,
@@ -38,6 +47,7 @@ impl Scanner {
     /// Look at once: something changed that makes a network likelier.
     pub(super) fn now(&mut self) {
         self.next = Duration::ZERO;
+        self.eager = 0;
         self.pause = None;
         self.full_at = Duration::ZERO;
         self.full_pause = None;
@@ -46,7 +56,7 @@ impl Scanner {
     /// Wi-Fi has just been left: look soon.
     pub(super) fn soon(&mut self, now: Duration) {
         self.now();
-        self.next = now + SCAN_FIRST;
+        self.next = now + SCAN_EAGER;
     }
 
     pub(super) fn failed(&mut self, now: Duration) {
@@ -72,7 +82,11 @@ impl Scanner {
                 // No use in looking every second while a penalty runs.
                 (now + SCAN_DWELL).max(allowed_at)
             }
-            None => now + grow(&mut self.pause, SCAN_MAX),
+            None if self.eager < EAGER && !self.channels.is_empty() => {
+                self.eager += 1;
+                now + SCAN_EAGER
+            }
+            None => now + grow(&mut self.pause, SCAN_FIRST, SCAN_MAX),
         };
     }
 
@@ -85,7 +99,7 @@ impl Scanner {
         if self.channels.is_empty() || now >= self.full_at {
             // The first look goes to the known channels, and the others follow.
             let first = self.full_pause.is_none() && !self.channels.is_empty();
-            self.full_at = now + grow(&mut self.full_pause, FULL_MAX);
+            self.full_at = now + grow(&mut self.full_pause, FULL_FIRST, FULL_MAX);
             if !first {
                 return Some(Vec::new());
             }
@@ -94,8 +108,8 @@ impl Scanner {
     }
 }
 
-fn grow(pause: &mut Option<Duration>, most: Duration) -> Duration {
-    let current = pause.unwrap_or(SCAN_FIRST);
+fn grow(pause: &mut Option<Duration>, first: Duration, most: Duration) -> Duration {
+    let current = pause.unwrap_or(first);
     *pause = Some((current * 2).min(most));
     current
 }
@@ -163,7 +177,18 @@ mod tests {
                 scanner.ended(secs(second), None);
             }
         }
-        assert!((4..10).contains(&all) && (5..12).contains(&known), "{all} of all, {known} of the known");
+        assert!((4..10).contains(&all) && (9..17).contains(&known), "{all} of all, {known} of the known");
+    }
+
+    #[test]
+    fn wifi_that_was_lost_for_a_moment_is_looked_for_each_second() {
+        let mut scanner = Scanner::default();
+        scanner.heard(2412);
+        scanner.soon(secs(100));
+        for second in 101..=105 {
+            assert_eq!(scanner.begin(secs(second)), Some(vec![2412]), "{second}");
+            scanner.ended(secs(second), None);
+        }
     }
 
     #[test]
@@ -181,7 +206,8 @@ mod tests {
             }
             let settled = scans.iter().rev().take(50).rev().copied().collect::<Vec<_>>();
             assert!(settled.windows(2).all(|two| two[1] - two[0] >= 60), "{channels:?}: {scans:?}");
-            assert!(scans[5] < 70, "{channels:?}: {scans:?}");
+            let seldom = scans.windows(2).find(|two| two[1] - two[0] >= 60).unwrap()[0];
+            assert!(seldom < 70, "{channels:?}: {scans:?}");
         }
     }
 

@@ -35,9 +35,7 @@ const UUID: &str = "0ff10ad0-77f1-8000-8000-63656c6c756c";
 
 /// The device of a modem of ModemManager that NetworkManager manages; none where it does not.
 pub(crate) async fn device(bus: &Connection, modem: &str) -> Option<String> {
-    // Asked first because a call to the name itself would make the bus start a NetworkManager that is stopped.
-    let there = DBusProxy::new(bus).await.ok()?.name_has_owner(NAME.try_into().ok()?).await.ok()?;
-    if !there {
+    if !runs(bus).await.ok()? {
         return None;
     }
     for device in ManagerProxy::new(bus).await.ok()?.get_devices().await.ok()?.iter().take(MAX_OBJECTS) {
@@ -47,6 +45,16 @@ pub(crate) async fn device(bus: &Connection, modem: &str) -> Option<String> {
         }
     }
     None
+}
+
+/// Takes our profile out, wherever NetworkManager runs.
+pub(crate) async fn withdraw(bus: &Connection) -> zbus::Result<()> {
+    if runs(bus).await? { remove(bus).await } else { Ok(()) }
+}
+
+/// Asked first because a call to the name itself would make the bus start a NetworkManager that is stopped.
+async fn runs(bus: &Connection) -> zbus::Result<bool> {
+    Ok(DBusProxy::new(bus).await?.name_has_owner(NAME.try_into()?).await?)
 }
 
 /// Activates a profile for this access point, one of the device's own where there is one, and waits for the end of

@@ -23,7 +23,7 @@ use super::{
     time::{Told, since_boot},
     which::Which,
 };
-use crate::manager::listen::ownership;
+use crate::manager::{listen::ownership, wwan};
 
 /// Signals come in bursts; this long after the first one they are answered together.
 const COALESCE: Duration = Duration::from_millis(50);
@@ -62,14 +62,15 @@ pub type Seen = Option<(Connection, Chosen)>;
 
 /// Starts the task; it ends when the returned handle is dropped. Must be called inside a tokio runtime.
 pub fn spawn(settings: Settings, events: mpsc::Sender<Event>) -> impl Modem + use<> {
-    spawn_seen(settings, events, watch::Sender::new(None))
+    spawn_seen(settings, events, watch::Sender::new(None), mpsc::channel(1).0)
 }
 
-/// The same; `seen` is told the modem in use.
+/// The same; `seen` is told the modem in use, and `alive` is dropped when the task has put back what it changed.
 pub fn spawn_seen(
     settings: Settings,
     events: mpsc::Sender<Event>,
     seen: watch::Sender<Seen>,
+    alive: mpsc::Sender<()>,
 ) -> impl Modem + use<> {
     let (commands, queue) = mpsc::channel(QUEUE);
     let task = Task {
@@ -82,6 +83,7 @@ pub fn spawn_seen(
         time: None,
         family: None,
         pin_refused: None,
+        _alive: alive,
     };
     tokio::spawn(task.run());
     Handle { commands }
@@ -114,6 +116,8 @@ struct Task {
     family: Option<(Chosen, String, Family)>,
     /// A SIM that has refused the PIN: each try costs one of three.
     pin_refused: Option<Chosen>,
+    /// Goes with the task.
+    _alive: mpsc::Sender<()>,
 }
 
 /// The one whom events or commands came from is gone: the daemon is stopping.
@@ -156,7 +160,7 @@ impl Task {
                     match self.serve(&bus).await {
                         Ok(Ok(())) => tracing::warn!("the D-Bus connection is lost"),
                         Ok(Err(error)) => tracing::warn!(%error, "D-Bus"),
-                        Err(Stopped) => return,
+                        Err(Stopped) => return self.withdraw(&bus).await,
                     }
                 }
                 Err(error) => tracing::warn!(%error, retry_secs = wait.as_secs(), "no D-Bus"),
@@ -165,6 +169,16 @@ impl Task {
                 return;
             }
             wait = (wait * 2).min(RETRY_MAX);
+        }
+    }
+
+    /// At the end: NetworkManager keeps no profile of ours. The data connection that it has by one ends with it.
+    async fn withdraw(&self, bus: &Connection) {
+        if self.settings.owner == Owner::ModemManager {
+            return;
+        }
+        if let Err(error) = wwan::withdraw(bus).await {
+            tracing::warn!(%error, "our profile may have stayed with NetworkManager");
         }
     }
 

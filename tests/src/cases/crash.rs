@@ -33,6 +33,8 @@ const POLICY_BEFORE: [(&str, &str); 4] =
 const CARRIES: Duration = Duration::from_secs(20);
 /// From there to the picture of a life without kills.
 const SETTLED: Duration = Duration::from_secs(60);
+/// What stays that long is how it is.
+const UNCHANGED: Duration = Duration::from_secs(3);
 /// Something shows the picture: it starts some programs.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Failures that are told; more have the same cause.
@@ -152,11 +154,11 @@ impl Life {
         };
         life.fresh(world, false)?;
         world.agent.wait_event("credential-installed", rounds::ARMED)?;
-        life.armed = Picture::take()?;
+        life.armed = lasting()?;
         ensure!(!life.armed.is_untouched(), "the agent does nothing:\n{}", life.armed);
         life.to(world, true)?;
         world.agent.wait_event("cellular-down", rounds::OFFLOADED)?;
-        life.offloaded = Picture::take()?;
+        life.offloaded = lasting()?;
         life.to(world, false)?;
         life.settles()?;
         Ok(life)
@@ -244,6 +246,18 @@ impl Life {
         }
         Ok(())
     }
+}
+
+/// The picture once nothing has changed in it for a while: the rules that let old flows drain go a moment after the link.
+fn lasting() -> Result<Picture> {
+    let (mut last, mut since) = (Picture::take()?, clock::now());
+    clock::until_every(LOOK_EVERY, "the kernel's picture stays as it is", SETTLED, || {
+        let now = Picture::take()?;
+        if now != last {
+            (last, since) = (now, clock::now());
+        }
+        Ok((since.elapsed() >= UNCHANGED).then(|| last.clone()))
+    })
 }
 
 /// Under the policy's leave-dbm, and still heard.
