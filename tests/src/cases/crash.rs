@@ -33,6 +33,8 @@ const POLICY_BEFORE: [(&str, &str); 4] =
 const CARRIES: Duration = Duration::from_secs(20);
 /// From there to the picture of a life without kills.
 const SETTLED: Duration = Duration::from_secs(60);
+/// The agent begins a move within that time, mostly.
+const BEGINS: Duration = Duration::from_secs(10);
 /// What stays that long is how it is.
 const UNCHANGED: Duration = Duration::from_secs(3);
 /// Something shows the picture: it starts some programs.
@@ -100,7 +102,7 @@ fn lives(world: &mut World, reporter: &Reporter, crashes: Crashes) -> Result<()>
 enum Cause {
     /// A first start: nothing is known.
     First,
-    /// Into the cell, or out of it.
+    /// Into the cell, or out of it, once the agent has begun to do something about that.
     Move,
     /// A start after another kill.
     Start,
@@ -120,7 +122,7 @@ impl Moment {
         let (cause, longest) = match random.below(10) {
             0 | 1 => (Cause::First, 4_000),
             2 | 3 => (Cause::Start, 2_000),
-            _ => (Cause::Move, 6_000),
+            _ => (Cause::Move, 4_000),
         };
         Self { cause, after: Duration::from_millis(random.below(longest)), near: random.below(2) == 0 }
     }
@@ -168,7 +170,11 @@ impl Life {
     fn point(&mut self, world: &mut World, moment: &Moment, seen: &mut Seen) -> Result<()> {
         match moment.cause {
             Cause::First => self.fresh(world, moment.near)?,
-            Cause::Move => self.to(world, !self.near)?,
+            Cause::Move => {
+                self.read()?;
+                self.to(world, !self.near)?;
+                self.moves()?;
+            }
             Cause::Start => {
                 world.agent.daemon.kill()?;
                 world.agent.start()?;
@@ -219,6 +225,17 @@ impl Life {
         radio.heard_at(if near { ap::NEAR } else { FADED })?;
         radio.in_range(true)?;
         self.near = near;
+        Ok(())
+    }
+
+    /// Until the agent changes its state, if it does soon; else it is killed where it is.
+    fn moves(&mut self) -> Result<()> {
+        let before = self.state.clone();
+        let deadline = clock::now() + BEGINS;
+        while self.state == before && clock::now() < deadline {
+            clock::pause(LOOK_EVERY);
+            self.read()?;
+        }
         Ok(())
     }
 
