@@ -67,7 +67,7 @@ enum Command {
         #[arg(long)]
         full: bool,
         /// How often suite vm kills the agent, each time at a random moment
-        #[arg(long, default_value_t = 8, value_parser = clap::value_parser!(u32).range(1..=1000))]
+        #[arg(long, default_value_t = 4, value_parser = clap::value_parser!(u32).range(1..=1000))]
         crashes: u32,
         /// Makes those moments the same as in the run that told this seed
         #[arg(long)]

@@ -27,7 +27,7 @@ pub(crate) struct Entry<'a> {
     pub(crate) run: &'a dyn Fn(&mut World, &Reporter) -> Result<()>,
 }
 
-const VM: [Entry<'static>; 11] = [
+const VM: [Entry<'static>; 13] = [
     Entry { name: "whole-offload-and-return", run: &rounds::whole },
     Entry { name: "modemmanager-killed-and-restarted", run: &restarts::modem_manager },
     Entry { name: "supplicant-killed-and-restarted", run: &restarts::supplicant },
@@ -35,16 +35,12 @@ const VM: [Entry<'static>; 11] = [
     Entry { name: "portal-aaa-killed-and-restarted", run: &restarts::portal_aaa },
     Entry { name: "wrong-mac-is-refused", run: &refusals::wrong_mac },
     Entry { name: "rogue-access-point-gets-nothing", run: &refusals::rogue },
+    Entry { name: "clock-of-1970", run: &clock::of_1970 },
     Entry { name: "clock-of-2040", run: &clock::of_2040 },
     Entry { name: "revoked-session-ends-within-a-second", run: &disconnect::revoked },
     Entry { name: "expired-session-ends-within-a-second", run: &disconnect::expired },
-    Entry { name: "nothing-leaks", run: &leaks::nothing },
-];
-
-/// Of suite `vm`, run where they are named only: they have not passed yet on every run (`tests/README.md`).
-const NAMED: [Entry<'static>; 2] = [
     Entry { name: "networkmanager-owns-wifi-and-modem", run: &owner::both },
-    Entry { name: "clock-of-1970", run: &clock::of_1970 },
+    Entry { name: "nothing-leaks", run: &leaks::nothing },
 ];
 
 const MODEM: [Entry<'static>; 14] = [
@@ -74,11 +70,8 @@ pub(crate) fn vm(
     let killed = |world: &mut World, reporter: &Reporter| crash::killed(world, reporter, crashes);
     let mut entries: Vec<&Entry<'_>> = VM.iter().collect();
     let killed = Entry { name: "killed-at-random-moments", run: &killed };
-    if only.is_some() {
-        // The last one looks for secrets in what all others have left.
-        let last = VM.len() - 1;
-        entries.splice(last..last, NAMED.iter().chain([&killed]));
-    }
+    // The last one looks for secrets in what all others have left.
+    entries.insert(VM.len() - 1, &killed);
     all(&entries, only, options, reporter)
 }
 

@@ -25,14 +25,18 @@ const LINK_IS_IDLE: Duration = Duration::from_secs(30);
 /// Start to Armed, without what others take.
 const START: Duration = Duration::from_secs(1);
 
-/// Memory and wake-ups, armed and on Wi-Fi; the start.
-pub(super) fn taken(world: &mut World, table: &mut Table) -> Result<()> {
+/// Memory; the start; and where there is `time` for it, wake-ups, armed and on Wi-Fi, four minutes.
+pub(super) fn taken(world: &mut World, table: &mut Table, time: bool) -> Result<()> {
     start(world, table)?;
-    clock::pause(SCANS_ARE_SELDOM);
-    wake_ups(world, table, "armed, nothing in range")?;
+    if time {
+        clock::pause(SCANS_ARE_SELDOM);
+        wake_ups(world, table, "armed, nothing in range")?;
+    }
     ground::on_wifi(world)?;
-    clock::pause(LINK_IS_IDLE);
-    wake_ups(world, table, "on Wi-Fi, idle")?;
+    if time {
+        clock::pause(LINK_IS_IDLE);
+        wake_ups(world, table, "on Wi-Fi, idle")?;
+    }
     let memory = figure(world, "status", "VmRSS:")?;
     table.add("memory of wifi-offloadd", format!("{memory} KiB"), "12288 KiB");
     ensure!(memory <= MEMORY, "wifi-offloadd takes {memory} KiB");
