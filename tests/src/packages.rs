@@ -61,6 +61,12 @@ pub(crate) const MODEM: &[Package] = &[
     program("npm", "npm", "fetches the SMPP package that the message centre is made of"),
 ];
 
+/// Wanted where messages are sent, beside what the suite wants itself.
+pub(crate) const MESSAGES: &[Package] = &[
+    program("nodejs", "node", "runs the message centre"),
+    program("npm", "npm", "fetches the SMPP package that the message centre is made of"),
+];
+
 /// Wanted by suite `matrix`.
 pub(crate) const MATRIX: &[Package] = &[
     needed("eapoltest", "the logins by PEAP and TTLS"),
