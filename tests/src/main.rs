@@ -12,6 +12,7 @@ mod demo;
 mod guest;
 mod handover;
 mod interop;
+mod matrix;
 mod package;
 mod packages;
 mod peers;
@@ -123,6 +124,8 @@ fn run(command: Command) -> Result<bool> {
         }
         Command::Bench(options) => bench::run(&options),
         Command::Package => package::run().map(|()| true),
-        Command::Inside { only, programs, out, .. } => guest::boxed::modem(only.as_deref(), &programs, &out),
+        Command::Inside { suite, only, programs, out } => {
+            guest::boxed::run(&suite, only.as_deref(), &programs, &out)
+        }
     }
 }

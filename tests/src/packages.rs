@@ -61,6 +61,21 @@ pub(crate) const MODEM: &[Package] = &[
     program("npm", "npm", "fetches the SMPP package that the message centre is made of"),
 ];
 
+/// Wanted where messages are sent, beside what the suite wants itself.
+pub(crate) const MESSAGES: &[Package] = &[
+    program("nodejs", "node", "runs the message centre"),
+    program("npm", "npm", "fetches the SMPP package that the message centre is made of"),
+];
+
+/// Wanted by suite `matrix`.
+pub(crate) const MATRIX: &[Package] = &[
+    needed("eapoltest", "the logins by PEAP and TTLS"),
+    needed("dnsmasq-base", "the name server of the bearer"),
+    needed("iproute2", "network namespaces and links"),
+    program("nodejs", "node", "runs the message centre"),
+    program("npm", "npm", "fetches the SMPP package that the message centre is made of"),
+];
+
 /// Wanted by `cargo test`.
 pub(crate) const UNIT: &[Package] = &[
     needed("eapoltest", "wpa_supplicant's EAP peer against portal-aaa"),

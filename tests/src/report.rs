@@ -7,6 +7,7 @@ use std::{io::Write, sync::Mutex};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    cases,
     demo::{Break, Step},
     world::owner::Owner,
 };
@@ -131,6 +132,16 @@ pub(crate) struct Case {
     /// What the peer of another hand cannot do, with its own words as evidence. Neither good nor bad of us.
     #[serde(default)]
     pub(crate) limits: Vec<String>,
+}
+
+impl Order {
+    /// Whether a case of it needs the message centre.
+    pub(crate) fn wants_messages(&self) -> bool {
+        match self {
+            Self::Test { only, .. } => only.as_ref().is_none_or(|only| cases::BY_SMS.contains(only.as_str())),
+            _ => false,
+        }
+    }
 }
 
 impl Case {

@@ -62,9 +62,22 @@ pub(crate) fn build_shipped(crates: &[&str]) -> Result<()> {
     cargo(&arguments)
 }
 
+/// Cargo, as a person starts it. `cargo run` tells us of our own package, and ring's build script is run again, with all
+/// that stands on ring, wherever that is another's than the last time.
+pub(crate) fn cargo_command() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_") || text.starts_with("CARGO_MANIFEST_") {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
 /// Runs Cargo in the checkout with our standard error.
 pub(crate) fn cargo(arguments: &[&str]) -> Result<()> {
-    let status = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
+    let status = cargo_command()
         .args(arguments)
         .current_dir(root())
         .stdin(Stdio::null())

@@ -132,12 +132,15 @@ fn ask(
     let (content_type, action) = (format.request_content_type(), format.soap_action());
     // Without randomness the answer comes as usual, or not at all.
     let delivery = exchanges.and_then(|exchanges| Some((exchanges, exchanges.begin().ok()?)));
-    let key = delivery.as_ref().map(|(_, (encapsulated, _))| *encapsulated);
-    let answered = post(agent, url, format, Kind { content_type, action, key }, &body)?;
-    if let (202, Some((exchanges, (_, awaited)))) = (answered.status, delivery) {
-        exchanges.await_reply(awaited);
-        return Ok(Event::UnderWay);
+    let key = delivery.map(|(_, key)| key);
+    let answered = post(agent, url, format, Kind { content_type, action, key }, &body);
+    let under_way = answered.as_ref().is_ok_and(|answer| answer.status == 202);
+    match delivery {
+        Some(_) if under_way => return Ok(Event::UnderWay),
+        Some((exchanges, key)) => exchanges.withdraw(key),
+        None => {}
     }
+    let answered = answered?;
     let Answer { format, status, retry_after, body } = answered;
     Ok(answer(format, status, retry_after.as_deref(), &body))
 }

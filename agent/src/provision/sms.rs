@@ -28,7 +28,7 @@ pub struct Exchanges {
 }
 
 /// One request that went out.
-pub struct Awaited {
+struct Awaited {
     exchange: DeviceExchange,
     /// Certificate authorities that the portal may leave out, PEM.
     held: Option<String>,
@@ -40,14 +40,21 @@ impl Exchanges {
         Self { portal, awaited: Arc::default() }
     }
 
-    /// A new one, for a request by HTTPS: what its header says, and what is to be kept if the portal answers by SMS.
-    pub fn begin(&self) -> Result<(Encapsulated, Awaited), SmsError> {
+    /// A new one, for a request by HTTPS: what its header says. The reply by SMS is awaited from now on, since it may be
+    /// here before the portal's word that it comes.
+    pub fn begin(&self) -> Result<Encapsulated, SmsError> {
         let exchange = DeviceExchange::new(&self.portal)?;
-        Ok((exchange.encapsulated(), Awaited { exchange, held: None }))
+        let encapsulated = exchange.encapsulated();
+        self.await_reply(Awaited { exchange, held: None });
+        Ok(encapsulated)
     }
 
-    /// Its reply will come by SMS.
-    pub fn await_reply(&self, awaited: Awaited) {
+    /// Its reply came by the way that it was asked for, or none comes.
+    pub fn withdraw(&self, encapsulated: Encapsulated) {
+        self.locked().retain(|awaited| awaited.exchange.encapsulated() != encapsulated);
+    }
+
+    fn await_reply(&self, awaited: Awaited) {
         let mut known = self.locked();
         known.push_back(awaited);
         if known.len() > MAX_AWAITED {
@@ -255,17 +262,22 @@ mod tests {
     #[tokio::test]
     async fn a_request_by_https_may_be_answered_by_sms() {
         let exchanges = Exchanges::new(portal()[0].public());
-        let (encapsulated, awaited) = exchanges.begin().unwrap();
+        let encapsulated = exchanges.begin().unwrap();
         let exchange = PortalKey::accept(&portal(), encapsulated).unwrap();
         let refusal = Refusal::new(Reason::RateLimited, None);
         let reply = exchange.seal(&Reply::Refused { made_at: 8, refusal }).unwrap();
-        assert_eq!(exchanges.open(&reply), None, "not awaited yet");
-        exchanges.await_reply(awaited);
+        // Before the portal's own word, as a fast message centre brings it.
         let expected = [Event::Time(8), Event::Refused { reason: Reason::RateLimited, retry_after: None }];
         assert_eq!(received(&exchanges, &reply), expected);
+        // Answered by HTTPS after all.
+        let withdrawn = exchanges.begin().unwrap();
+        let exchange = PortalKey::accept(&portal(), withdrawn).unwrap();
+        exchanges.withdraw(withdrawn);
+        let refusal = Refusal::new(Reason::RateLimited, None);
+        assert_eq!(exchanges.open(&exchange.seal(&Reply::Refused { made_at: 8, refusal }).unwrap()), None);
         // Old ones are given up.
         for _ in 0..10 {
-            exchanges.await_reply(exchanges.begin().unwrap().1);
+            exchanges.begin().unwrap();
         }
         assert_eq!(exchanges.locked().len(), MAX_AWAITED);
     }

@@ -1,5 +1,5 @@
 //! The thread of `serve` that looks after what time changes: revocations and accounts read again, sessions that fell
-//! silent closed, old accounting forgotten.
+//! silent closed, old accounting and expired credentials forgotten.
 
 use std::{
     fs, io,
@@ -11,11 +11,12 @@ use std::{
 };
 
 use crate::{
+    aaa::Now,
     accounting::live::Live,
     config::Settings,
     credential::Authority,
     server::clock::Clock,
-    store::{Silence, Store, StoreError},
+    store::{Pruned, Silence, Store, StoreError},
 };
 
 /// A revocation is to reach the access point within a second, and most of that is the network's.
@@ -25,6 +26,10 @@ const ROUND: u32 = 10;
 /// Rows closed or forgotten in one transaction, so that accounting never waits long.
 const AT_ONCE: u32 = 500;
 const DAY_SECS: u64 = 86_400;
+/// Credentials looked at in one step: a hundredth of a second of reading, a short transaction where all have to go.
+const LOOK: u32 = 1000;
+/// From the end of the table to the next look at its beginning.
+const REST: Duration = Duration::from_secs(3600);
 /// Missing interim reports after which a session is over.
 const MISSED: u64 = 3;
 
@@ -40,6 +45,8 @@ pub(super) struct Charge {
     pub(super) keys: PathBuf,
     /// How long accounting is kept; none for ever.
     pub(super) keep_secs: Option<u64>,
+    /// How long an expired credential is kept; none for ever.
+    pub(super) keep_expired_secs: Option<u64>,
 }
 
 /// The running thread; it ends when this goes.
@@ -63,6 +70,7 @@ impl Keeper {
         let thread = thread::Builder::new().name("keeper".to_owned()).spawn(move || {
             let began = charge.clock.now().monotonic;
             let (mut failing, mut unsettled) = (false, false);
+            let mut sweep = Sweep::default();
             let mut keys_seen = seen(&charge.keys);
             for round in 1u32.. {
                 if stopped.recv_timeout(POLL) != Err(mpsc::RecvTimeoutError::Timeout) {
@@ -76,7 +84,8 @@ impl Keeper {
                     charge.live.sweep(now.unix);
                     // Nobody could be heard while the program was down.
                     let up = now.monotonic.saturating_sub(began).as_secs();
-                    note(charge.tidy(now.unix, up), &mut failing);
+                    let tidied = charge.tidy(now.unix, up).and_then(|()| charge.sweep(now, &mut sweep));
+                    note(tidied, &mut failing);
                 }
             }
         })?;
@@ -103,6 +112,26 @@ impl Charge {
         }
     }
 
+    /// Forgets expired credentials.
+    fn sweep(&self, now: Now, sweep: &mut Sweep) -> Result<(), StoreError> {
+        let Some(keep) = self.keep_expired_secs.filter(|_| now.monotonic >= sweep.rest_until) else {
+            return Ok(());
+        };
+        let Pruned { gone, last } =
+            self.store.prune_credentials(&sweep.after, now.unix.saturating_sub(keep), LOOK)?;
+        sweep.gone += gone;
+        match last {
+            Some(last) => sweep.after = last,
+            None => {
+                if sweep.gone > 0 {
+                    tracing::info!(event = "credentials-pruned", gone = sweep.gone, "expired long ago");
+                }
+                *sweep = Sweep { rest_until: now.monotonic + REST, ..Sweep::default() };
+            }
+        }
+        Ok(())
+    }
+
     fn tidy(&self, now: u64, up_secs: u64) -> Result<(), StoreError> {
         let Silence { reporting_secs, other_secs } = self.silence;
         if up_secs > reporting_secs.min(other_secs) {
@@ -126,7 +155,17 @@ impl Charge {
     }
 }
 
-/// Seconds of the setting `keep_days`.
+/// A walk through the credentials by their usernames, a step a second.
+#[derive(Default)]
+struct Sweep {
+    /// The username before the next step.
+    after: String,
+    /// Nothing before then.
+    rest_until: Duration,
+    gone: usize,
+}
+
+/// Seconds of a setting in days.
 pub(super) fn keep_secs(keep_days: u32) -> Option<u64> {
     (keep_days > 0).then(|| u64::from(keep_days) * DAY_SECS)
 }

@@ -76,6 +76,7 @@ pub(super) fn run(options: &Options) -> Result<()> {
         silence: keeper::silence(settings),
         keys: settings.keys(),
         keep_secs: keeper::keep_secs(settings.accounting.keep_days),
+        keep_expired_secs: keeper::keep_secs(settings.credential.keep_expired_days),
     });
     let keeper = keeper.context("a thread cannot be started")?;
     let parts = radius::Parts {

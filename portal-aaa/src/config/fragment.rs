@@ -124,6 +124,7 @@ pub(super) struct Credential {
     pub mac: MacBinding,
     pub outer: OuterMethod,
     pub inner: InnerMethod,
+    pub keep_expired_days: u32,
 }
 
 pub(super) fn parse(text: &str) -> Result<Fragment, Problem> {
@@ -200,6 +201,7 @@ impl Default for Credential {
             mac: MacBinding::Permanent,
             outer: OuterMethod::Peap,
             inner: InnerMethod::Mschapv2,
+            keep_expired_days: 28,
         }
     }
 }

@@ -144,6 +144,8 @@ pub struct CredentialSettings {
     pub outer: OuterMethod,
     /// Method inside its tunnel.
     pub inner: InnerMethod,
+    /// Days that an expired one stays on record; 0 for ever.
+    pub keep_expired_days: u32,
 }
 
 impl Settings {

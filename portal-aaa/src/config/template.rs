@@ -236,6 +236,10 @@ mac = "permanent"
 # another outer method takes a round more.
 outer = "peap"
 inner = "mschapv2"
+# Days that a credential stays on record after its end, so that it can be looked up; then it is forgotten, some hundred
+# a second. What accounting says of it stays (see [accounting]). Revoked ones without end stay too. Default 28; 0 for
+# ever.
+keep_expired_days = 28
 
 
 # Where issued credentials are good. Accounts made by `portal-aaa user add` have restrictions of their own.

@@ -180,6 +180,7 @@ pub(super) fn settings(fragment: Fragment, base: &Path) -> Result<Settings, Vec<
             mac: credential.mac,
             outer: credential.outer,
             inner: credential.inner,
+            keep_expired_days: credential.keep_expired_days,
         },
         sms,
         access,

@@ -220,6 +220,15 @@ pub struct AccountingRecord {
     pub address: Option<IpAddr>,
 }
 
+/// One step of [`Store::prune_credentials`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pruned {
+    /// So many were forgotten.
+    pub gone: usize,
+    /// The last username that was looked at; none at the end of the table.
+    pub last: Option<String>,
+}
+
 /// The subscriber database.
 pub trait Store: Subscribers + policy::PolicyShelf {
     /// Adds or changes a client.
@@ -263,6 +272,9 @@ pub trait Store: Subscribers + policy::PolicyShelf {
     fn revocations(&self, after: u64, now: u64) -> Result<Vec<rotation::Revocation>, StoreError>;
     /// Forgets revocations of what has expired at `now`, at most `most`. Gives how many.
     fn prune_revocations(&self, now: u64, most: u32) -> Result<usize, StoreError>;
+    /// Forgets credentials that expired before `before`, and who used them up. Looks at the `most` usernames that follow
+    /// `after` and no others, so that a step is short whatever the table holds.
+    fn prune_credentials(&self, after: &str, before: u64, most: u32) -> Result<Pruned, StoreError>;
     /// Logins with these succeeded: older ones of their devices die, see [`rotation`]. Gives how many did. Names that are
     /// unknown, or have worked before, change nothing.
     fn confirm_credentials(&self, usernames: &[String], now: u64) -> Result<u64, StoreError>;

@@ -273,6 +273,34 @@ fn open_sessions_are_known_again_after_a_restart_and_old_ones_are_forgotten() {
 }
 
 #[test]
+fn expired_credentials_are_forgotten_and_their_bill_is_not() {
+    let installation = Installation::new();
+    let issue = || installation.issue(&["--lifetime", "3600"])["username"].as_str().unwrap().to_owned();
+    let (old, young) = (issue(), issue());
+    let (mut first, mut nas, _gateway) = serving(&installation);
+    nas.report(|b| session(b, STOP, &old, seconds() - 60, 60, 1).integer(A::ACCT_DELAY_TIME, 0));
+    first.signal(Signal::SIGTERM);
+    first.event("stopped");
+    // The end comes by the clock; here the clock is what it is.
+    let ends = |username: &str, days: u32| {
+        let db = rusqlite::Connection::open(installation.path("portal-aaa.db")).unwrap();
+        let at = seconds() - days * 86_400;
+        let set = "UPDATE credential SET expires_at = ?2 WHERE username = ?1";
+        assert_eq!(db.execute(set, rusqlite::params![username, at]).unwrap(), 1);
+    };
+    ends(&old, 29);
+    ends(&young, 27);
+    let mut second = Serving::start(installation.command(&["serve", "--log-format", "json"]));
+    assert_eq!(second.event("credentials-pruned")["gone"], 1);
+    let export = installation.run(&["accounting", "export", "--from", "0"]).well();
+    let line = export.lines().find(|line| line.contains(&old)).expect("the session is still there");
+    let subscriber = line.split(',').nth(5).unwrap();
+    assert!(subscriber.len() == 12 && subscriber.bytes().all(|b| b.is_ascii_hexdigit()), "{line}");
+    let shown = |username: &str| installation.run(&["credential", "show", username]).status.success();
+    assert_eq!((shown(&old), shown(&young)), (false, true));
+}
+
+#[test]
 fn many_credentials_from_a_list() {
     let installation = Installation::new();
     let list = installation.path("list.csv");

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::restarts::{at, status_says};
+use super::{
+    restarts::{at, status_says},
+    rounds,
+};
 use crate::{
     atsim::{Message, Order, settings},
     clock,
@@ -47,6 +50,31 @@ pub(super) fn without_data(world: &mut World, _: &Reporter) -> Result<()> {
     clock::until("only what is not ours is left in the modem", REFUSED, || {
         Ok((simulator.messages_kept() == 1).then_some(()))
     })
+}
+
+/// FIG. 2, 5 and the portal's part of FIG. 6 with short messages alone: no data session from the first start to the
+/// login at hostapd, and traffic is on Wi-Fi in the end (A29).
+pub(super) fn to_wifi(world: &mut World, _: &Reporter) -> Result<()> {
+    world.set_up_sms()?;
+    world.cellular.modem.simulator.order(&Order::Data(false));
+    let mut told = Follower::from_now(world.core.portal_aaa.log());
+    let moved = asked_by_sms(world).and_then(|()| {
+        let username = at(&world.agent.status()?, &["credential", "username"]).map(str::to_owned);
+        rounds::enter(world)?;
+        username.context("no credential")
+    });
+    let status = world.agent.status();
+    let internet = world.internet_answers();
+    world.cellular.modem.simulator.order(&Order::Data(true));
+    let username = moved.with_context(|| tail(world.agent.daemon.log(), 25))?;
+    internet.context("by Wi-Fi, cellular having no data")?;
+    let status = status?;
+    ensure!(at(&status, &["cellular", "bearer"]) != Some("ready"), "there was data: {status}");
+    told.wait("the AAA let this credential in", REFUSED, |line| {
+        line.contains("\"login-accepted\"") && line.contains(&username)
+    })?;
+    world.agent.daemon.stop()?;
+    world.agent.lay_over(None)
 }
 
 /// The same octets again, from the same number, from nobody's, and from another subscriber's.

@@ -1,15 +1,16 @@
-//! The inside of suite `modem`: a private copy of what a daemon touches, in the namespaces that `unshare` made.
+//! The inside of suites `modem` and `matrix`: a private copy of what a daemon touches, in the namespaces that `unshare`
+//! made.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use nix::mount::{MsFlags, mount};
 
 use crate::{
-    cases,
+    cases, matrix,
     report::{Line, Reporter},
     world::{Feed, Options},
 };
@@ -17,10 +18,18 @@ use crate::{
 /// Folders that get a private layer over the machine's own: nothing written there survives.
 const LAYERED: [&str; 2] = ["/etc", "/var/lib"];
 
-/// Runs the suite; true where all cases are good. Standard output is the report.
-pub(crate) fn modem(only: Option<&str>, programs: &Path, out: &Path) -> Result<bool> {
-    private_folders()?;
+/// Runs the suite of this name; true where all cases are good. Standard output is the report.
+pub(crate) fn run(suite: &str, only: Option<&str>, programs: &Path, out: &Path) -> Result<bool> {
     let reporter = Reporter::new(io::stdout());
+    match suite {
+        "modem" => modem(only, programs, out, &reporter),
+        "matrix" => matrix::inside(only, out, &reporter),
+        _ => bail!("no suite {suite} runs in namespaces"),
+    }
+}
+
+fn modem(only: Option<&str>, programs: &Path, out: &Path, reporter: &Reporter) -> Result<bool> {
+    private_folders()?;
     let options = Options {
         feed: Feed::Honest,
         radio: false,
@@ -28,7 +37,7 @@ pub(crate) fn modem(only: Option<&str>, programs: &Path, out: &Path) -> Result<b
         work: PathBuf::from("/run/lab"),
         out: out.to_owned(),
     };
-    let good = cases::modem(only, &options, &reporter)?;
+    let good = cases::modem(only, &options, reporter)?;
     reporter.send(&Line::End);
     Ok(good)
 }

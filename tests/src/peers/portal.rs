@@ -39,15 +39,35 @@ struct Issued {
 impl PortalAaa {
     /// `init` in `dir`, on free loopback ports, and one RADIUS client: this machine. The log is JSON, in `logs`.
     pub(crate) fn init(name: &str, dir: &Path, logs: &Path) -> Result<Self> {
-        Self::of(workshop::program("portal-aaa"), name, dir, logs)
+        Self::of(workshop::program("portal-aaa"), name, dir, logs, None)
+    }
+
+    /// The same; devices know the portal by this name, and its certificate carries it.
+    pub(crate) fn named(name: &str, dir: &Path, logs: &Path, portal: &str) -> Result<Self> {
+        Self::of(workshop::program("portal-aaa"), name, dir, logs, Some(portal))
     }
 
     /// The same of the program as it is shipped.
     pub(crate) fn shipped(name: &str, dir: &Path, logs: &Path) -> Result<Self> {
-        Self::of(workshop::shipped("portal-aaa"), name, dir, logs)
+        Self::of(workshop::shipped("portal-aaa"), name, dir, logs, None)
     }
 
-    fn of(program: PathBuf, name: &str, dir: &Path, logs: &Path) -> Result<Self> {
+    /// A second `serve` on the same database, keys and certificates, on ports of its own. It has the settings that this
+    /// one has now.
+    pub(crate) fn beside(&self, name: &str, logs: &Path) -> Result<Self> {
+        let ports = [free_udp_port()?, free_udp_port()?, free_tcp_port()?];
+        let dir = self.path("second");
+        super::private_folder(&dir)?;
+        let mut text = fs::read_to_string(self.path("portal-aaa.toml"))?;
+        for (from, to) in [self.radius, self.accounting, self.portal].into_iter().zip(ports) {
+            text = text.replace(&format!("\"127.0.0.1:{from}\""), &format!("\"127.0.0.1:{to}\""));
+        }
+        let text = text.replace("\ndata_dir = \".\"\n", "\ndata_dir = \"..\"\n");
+        super::write(&dir.join("portal-aaa.toml"), &text)?;
+        Ok(Self::existing(self.program.clone(), name, &dir, logs, ports))
+    }
+
+    fn of(program: PathBuf, name: &str, dir: &Path, logs: &Path, portal_name: Option<&str>) -> Result<Self> {
         let (radius, accounting, portal) = (free_udp_port()?, free_udp_port()?, free_tcp_port()?);
         let mut init = Command::new(&program);
         init.args(["init", "--realm", REALM, "--listen", "127.0.0.1"]).arg("--dir").arg(dir);
@@ -56,6 +76,7 @@ impl PortalAaa {
         {
             init.args([option, &port.to_string()]);
         }
+        init.args(portal_name.map(|name| ["--portal-name", name]).into_iter().flatten());
         workshop::run(&mut init)?;
         let made = Self::existing(program, name, dir, logs, [radius, accounting, portal]);
         made.add_client()?;

@@ -1,35 +1,50 @@
-//! Suite `modem`: on this machine, in network, mount and process namespaces of its own.
+//! Suites `modem` and `matrix`: on this machine, in network, mount and process namespaces of its own.
 //!
-//! Inside, `/run`, `/etc` and every interface are private, so that the real system bus, resolver and routes are not
-//! touched, and whatever is left running goes with the namespaces.
+//! Inside, every interface is private, and for `modem` `/run` and `/etc` too, so that the real system bus, resolver and
+//! routes are not touched, and whatever is left running goes with the namespaces.
 
 use std::{
-    fs::File,
+    fs::{self, File},
     io::{BufRead as _, BufReader},
+    path::Path,
     process::Stdio,
 };
 
 use anyhow::{Context as _, Result, anyhow};
 
 use crate::{
-    packages, progress,
+    matrix, packages, progress,
     report::{Case, Line},
     text::tail,
     workshop,
     world::smsc,
 };
 
-/// Runs it.
+/// Suite `modem`.
 pub(super) fn modem(filter: Option<&str>) -> Result<Vec<Case>> {
     packages::ensure(packages::MODEM)?;
+    run("modem", filter, &workshop::out("modem")?)
+}
+
+/// Suite `matrix`; shows what came out as a table.
+pub(super) fn matrix(filter: Option<&str>) -> Result<Vec<Case>> {
+    packages::ensure(packages::MATRIX)?;
+    let out = workshop::out("matrix")?;
+    let cases = run("matrix", filter, &out)?;
+    if let Ok(table) = fs::read_to_string(out.join(matrix::table::FILE)) {
+        println!("\n{table}");
+    }
+    Ok(cases)
+}
+
+fn run(suite: &str, filter: Option<&str>, out: &Path) -> Result<Vec<Case>> {
     progress::step("the message centre's SMPP package", || smsc::fetch().map(drop))?;
-    let out = workshop::out("modem")?;
     let errors = out.join("suite.log");
     let mut command = packages::as_root("unshare");
     command.args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
     // Not `current_exe`: the build a moment ago may have replaced the file that this process was started from.
     let programs = workshop::target().join("release");
-    command.arg(programs.join("lab")).args(["inside", "modem", "--out"]).arg(&out);
+    command.arg(programs.join("lab")).args(["inside", suite, "--out"]).arg(out);
     command.arg("--programs").arg(&programs);
     if let Some(filter) = filter {
         command.args(["--only", filter]);

@@ -1,10 +1,10 @@
 //! Suites that are Cargo's own tests.
 
 use std::{
-    env, fs,
+    fs,
     io::{BufRead as _, BufReader, Write as _},
     path::Path,
-    process::{Command, Stdio},
+    process::Stdio,
 };
 
 use anyhow::{Context as _, Result, anyhow};
@@ -24,7 +24,7 @@ pub(super) fn eapol(filter: Option<&str>) -> Result<Vec<Case>> {
 fn test(name: &str, what: &[&str], filter: Option<&str>) -> Result<Vec<Case>> {
     let out = workshop::out(name)?;
     let log = out.join("cargo-test.log");
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    let mut command = workshop::cargo_command();
     command.args(["test", "--release", "--no-fail-fast"]).args(what);
     command.args(filter).current_dir(workshop::root());
     let mut child =

@@ -40,7 +40,7 @@ struct Suite {
     run: fn(Wanted<'_>) -> Result<Vec<Case>>,
 }
 
-const SUITES: [Suite; 6] = [
+const SUITES: [Suite; 7] = [
     Suite {
         name: "unit",
         about: "cargo test: units, properties, protocol pairs, eapol_test",
@@ -58,6 +58,12 @@ const SUITES: [Suite; 6] = [
         about: "eapol_test, FreeRADIUS, radsecproxy, radclient against portal-aaa",
         whole: true,
         run: |wanted| interop(wanted.part),
+    },
+    Suite {
+        name: "matrix",
+        about: "every option's every value, and all pairs of two: agent, portal-aaa, eapol_test",
+        whole: true,
+        run: |wanted| boxed::matrix(wanted.part),
     },
     Suite {
         name: "modem",

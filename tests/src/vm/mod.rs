@@ -16,6 +16,7 @@ use crate::{
     packages, progress,
     report::{Line, Order},
     workshop,
+    world::smsc,
 };
 use qemu::{Accelerator, Ended};
 
@@ -40,6 +41,9 @@ pub(crate) fn run(name: &str, order: &Order, limit: Duration, mut hear: impl FnM
     for (attempt, accelerator) in attempts.into_iter().enumerate() {
         let last = attempt + 1 == attempts.len();
         let out = workshop::out(name)?;
+        if order.wants_messages() {
+            progress::step("the message centre for the virtual laptop", || smsc::stage(&out))?;
+        }
         progress::note(&format!("boot the virtual laptop (Linux {}, {accelerator})", kernel.release));
         let mut reported = false;
         let ended =

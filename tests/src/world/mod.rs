@@ -199,7 +199,7 @@ impl World {
         }
         self.agent.daemon.stop()?;
         let Options { work, out, .. } = &self.options;
-        let packages = workshop::cache("smsc")?;
+        let packages = smsc::place()?;
         let simulator = &self.cellular.modem.simulator;
         let smsc = MessageCentre::start(&self.core, simulator, &packages, work, &out.join("log"))?;
         let table = self.core.set_up_sms(&crate::atsim::settings::identity().msisdn)?;

@@ -22,7 +22,7 @@ use serde_json::{Value, json};
 use super::{core::Core, daemon::Daemon, plan};
 use crate::{
     atsim::{Message, Order, settings, simulator::Simulator},
-    clock, workshop,
+    clock, guest, packages, workshop,
 };
 
 /// The script and what it stands on: exact versions, and a digest of each.
@@ -30,8 +30,10 @@ const SCRIPT: &str = include_str!("../../smsc/smsc.js");
 const PACKAGE: &str = include_str!("../../smsc/package.json");
 const LOCK: &str = include_str!("../../smsc/package-lock.json");
 
-/// For node to start and connect.
-const START_LIMIT: Duration = Duration::from_secs(30);
+/// What [`stage`] makes in the output folder.
+const STAGED: &str = "smsc";
+/// For node to start and connect; in the virtual laptop all of it comes over 9p, and is emulated.
+const START_LIMIT: Duration = Duration::from_secs(120);
 /// For portal-aaa to bind; it waits longer from try to try.
 const BIND_LIMIT: Duration = Duration::from_secs(90);
 
@@ -69,6 +71,33 @@ pub(crate) fn fetch() -> Result<PathBuf> {
     Ok(folder)
 }
 
+/// Where script and packages are: in the cache, and in the virtual laptop in what [`stage`] put there.
+pub(crate) fn place() -> Result<PathBuf> {
+    if guest::is_init() { Ok(Path::new(guest::OUT).join(STAGED)) } else { workshop::cache("smsc") }
+}
+
+/// Puts node, its libraries and the script into a folder that the virtual laptop sees. Its disk has no place for them:
+/// node alone is as large as all the rest, and all of that is in memory.
+pub(crate) fn stage(out: &Path) -> Result<()> {
+    packages::ensure(packages::MESSAGES)?;
+    let (from, to) = (fetch()?, out.join(STAGED));
+    let libraries = to.join("lib");
+    fs::create_dir_all(&libraries)?;
+    workshop::run(
+        Command::new("cp").arg("-rL").args([from.join("smsc.js"), from.join("node_modules")]).arg(&to),
+    )?;
+    let told = workshop::run(Command::new("sh").args(["-c", "command -v node"]))?;
+    let node = fs::canonicalize(told.trim()).context("node")?;
+    fs::copy(&node, to.join("node"))?;
+    // Such as `libm.so.6 => /lib/x86_64-linux-gnu/libm.so.6 (0x…)`.
+    let needed = workshop::run(Command::new("ldd").arg(&node))?;
+    for path in needed.lines().filter_map(|line| line.split_once("=> ")?.1.split_whitespace().next()) {
+        let name = Path::new(path).file_name().context("a library without a name")?;
+        fs::copy(path, libraries.join(name)).with_context(|| path.to_owned())?;
+    }
+    Ok(())
+}
+
 impl MessageCentre {
     /// Starts it in the core; portal-aaa may come.
     pub(crate) fn start(
@@ -84,8 +113,14 @@ impl MessageCentre {
         let (script, socket) = (folder.join("smsc.js"), socket.display().to_string());
         let script = script.display().to_string();
         let port = plan::SMSC_PORT.to_string();
-        let words = ["node", &script, &socket, &port, plan::SMSC_USER, plan::SMSC_PASSWORD];
+        // The staged one, where there is one.
+        let (own, libraries) = (folder.join("node"), folder.join("lib"));
+        let node = if own.exists() { own.display().to_string() } else { "node".to_owned() };
+        let words = [&*node, &script, &socket, &port, plan::SMSC_USER, plan::SMSC_PASSWORD];
         let mut daemon = Daemon::new("smsc", &core.place, logs, &words);
+        if own.exists() {
+            daemon = daemon.env("LD_LIBRARY_PATH", &libraries.display().to_string());
+        }
         daemon.start()?;
         listener.set_nonblocking(true)?;
         let stream = clock::until("the message centre runs", START_LIMIT, || {

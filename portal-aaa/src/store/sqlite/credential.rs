@@ -112,6 +112,45 @@ pub(super) fn use_once(db: &Connection, username: &str, session: &str, now: u64)
     Ok(first == session)
 }
 
+/// Of the `most` usernames after `after`: those that expired before `before`; and the last, unless the table ends here.
+pub(super) fn over(
+    db: &Connection,
+    after: &str,
+    before: u64,
+    most: u32,
+) -> Result<(Vec<String>, Option<String>), StoreError> {
+    let mut statement = db.prepare_cached(
+        "SELECT username, expires_at IS NOT NULL AND expires_at < ?2 FROM credential
+         WHERE username > ?1 ORDER BY username LIMIT ?3",
+    )?;
+    let mut rows = statement.query(params![after, column::signed(before, "before")?, most])?;
+    let (mut over, mut last, mut seen) = (Vec::new(), None, 0);
+    while let Some(row) = rows.next()? {
+        let username: String = row.get(0)?;
+        if row.get(1)? {
+            over.push(username.clone());
+        }
+        (last, seen) = (Some(username), seen + 1);
+    }
+    Ok((over, last.filter(|_| seen == most)))
+}
+
+/// Takes these away where they still are over, with their uses: nothing of what has expired can be used again.
+pub(super) fn forget(db: &Connection, usernames: &[String], before: u64) -> Result<usize, StoreError> {
+    let before = column::signed(before, "before")?;
+    let mut credential =
+        db.prepare_cached("DELETE FROM credential WHERE username = ?1 AND expires_at < ?2")?;
+    let mut used = db.prepare_cached("DELETE FROM credential_use WHERE username = ?1")?;
+    let mut gone = 0;
+    for username in usernames {
+        if credential.execute(params![username, before])? > 0 {
+            gone += 1;
+            used.execute([username])?;
+        }
+    }
+    Ok(gone)
+}
+
 pub(super) fn read(row: &Row<'_>) -> Result<CredentialRecord, StoreError> {
     let sealed = |column: usize| row.get::<_, Option<Vec<u8>>>(column).map(|value| value.map(Sealed));
     let text = |column: usize| row.get::<_, Option<String>>(column);

@@ -33,7 +33,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Transaction, TransactionBehavio
 
 use super::{
     AccountRecord, AccountingRecord, By, Change, Client, ClientKind, CredentialRecord, Entitlement,
-    GatewaySession, Handle, Listing, SessionRecord, Silence, Store, StoreError, SubscriberEntry,
+    GatewaySession, Handle, Listing, Pruned, SessionRecord, Silence, Store, StoreError, SubscriberEntry,
     SubscriberRecord, Subscribers, Total, Usage,
     policy::{PolicyList, PolicyShelf, Scope},
     rotation::{Revocation, Told, Which},
@@ -199,6 +199,13 @@ impl Store for SqliteStore {
 
     fn prune_revocations(&self, now: u64, most: u32) -> Result<usize, StoreError> {
         self.write(|t| rotation::prune(t, now, most))
+    }
+
+    fn prune_credentials(&self, after: &str, before: u64, most: u32) -> Result<Pruned, StoreError> {
+        // A transaction, and its place on disk, only where something is to go.
+        let (over, last) = credential::over(&self.read(), after, before, most)?;
+        let gone = if over.is_empty() { 0 } else { self.write(|t| credential::forget(t, &over, before))? };
+        Ok(Pruned { gone, last })
     }
 
     fn confirm_credentials(&self, usernames: &[String], now: u64) -> Result<u64, StoreError> {

@@ -294,6 +294,36 @@ fn the_revocation_list_ends_with_the_credential() {
     assert_eq!(names(0, 0), [(2, "device@x".to_owned())]);
 }
 
+#[test]
+fn what_expired_long_ago_is_forgotten_in_bounded_steps() {
+    let (dir, store) = new();
+    for number in 0..7 {
+        let expires_at = match number {
+            2 => None,
+            5 => Some(3_000),
+            _ => Some(2_000),
+        };
+        let record = CredentialRecord { expires_at, one_time: true, ..credential(&format!("u{number}@x")) };
+        store.insert_credential(&record).unwrap();
+        assert!(store.use_once(&record.username, "s", 1_500).unwrap());
+    }
+    let step = |after: &str, before| store.prune_credentials(after, before, 3).unwrap();
+    let pruned = |gone, last: Option<&str>| Pruned { gone, last: last.map(str::to_owned) };
+    assert_eq!(step("", 2_000), pruned(0, Some("u2@x")), "not before its end");
+    let other = again(&dir);
+    assert_eq!(step("", 2_001), pruned(2, Some("u2@x")));
+    assert_eq!(step("u2@x", 2_001), pruned(2, Some("u5@x")));
+    assert_eq!(step("u5@x", 2_001), pruned(1, None));
+    assert_eq!(step("", 2_001), pruned(0, None));
+    let there = |name: &str| other.credential(name).unwrap().is_some();
+    assert_eq!((0..7).filter(|n| there(&format!("u{n}@x"))).collect::<Vec<_>>(), [2, 5]);
+    // Who used up what is left stays known; what is gone leaves nothing.
+    assert!(!store.use_once("u2@x", "another", 4_000).unwrap());
+    let uses: i64 =
+        store.read().query_row("SELECT count(*) FROM credential_use", [], |row| row.get(0)).unwrap();
+    assert_eq!(uses, 2);
+}
+
 /// Given to the card `card` at `at`.
 fn given(username: &str, card: u8, at: u64, one_time: bool) -> CredentialRecord {
     CredentialRecord {
