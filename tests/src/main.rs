@@ -11,6 +11,7 @@ mod clock;
 mod demo;
 mod guest;
 mod handover;
+mod hotspot;
 mod interop;
 mod package;
 mod packages;
@@ -123,6 +124,8 @@ fn run(command: Command) -> Result<bool> {
         }
         Command::Bench(options) => bench::run(&options),
         Command::Package => package::run().map(|()| true),
-        Command::Inside { only, programs, out, .. } => guest::boxed::modem(only.as_deref(), &programs, &out),
+        Command::Inside { suite, only, programs, out } => {
+            guest::boxed::run(&suite, only.as_deref(), &programs, &out)
+        }
     }
 }

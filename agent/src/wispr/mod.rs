@@ -114,11 +114,11 @@ pub enum Fault {
     CertificateDate,
     /// The gateway does not reach its RADIUS server (102), or has none for this user (105).
     Radius,
-    /// Internal error of the gateway (255), or a code that nobody knows.
+    /// Internal error of the gateway (255).
     Gateway,
-    /// The AAA did not decide in time; the login was called off.
+    /// The AAA did not decide in time; the login was called off, by us or by the gateway (151).
     Pending,
-    /// What came is no WISPr, or never ends.
+    /// What came is no WISPr 1.0, or never ends.
     Protocol,
     /// The gateway was not reached.
     Unreachable,

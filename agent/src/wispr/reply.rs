@@ -176,7 +176,10 @@ impl Client {
                 return;
             }
             ResponseCode::RADIUS_ERROR | ResponseCode::NO_RADIUS_SERVER => Fault::Radius,
-            _ => Fault::Gateway,
+            ResponseCode::INTERNAL_ERROR => Fault::Gateway,
+            ResponseCode::LOGIN_ABORTED => Fault::Pending,
+            // Of a later version, or of nobody.
+            _ => Fault::Protocol,
         };
         self.end(Event::Failed { fault, text });
     }

@@ -274,11 +274,11 @@ fn each_code_has_its_meaning() {
         (ResponseCode::RADIUS_ERROR, Fault::Radius),
         (ResponseCode::NO_RADIUS_SERVER, Fault::Radius),
         (ResponseCode::INTERNAL_ERROR, Fault::Gateway),
-        (ResponseCode::LOGIN_ABORTED, Fault::Gateway),
-        (ResponseCode::NO_ERROR, Fault::Gateway),
-        (ResponseCode(10), Fault::Gateway),
-        (ResponseCode(253), Fault::Gateway),
-        (ResponseCode(254), Fault::Gateway),
+        (ResponseCode::LOGIN_ABORTED, Fault::Pending),
+        (ResponseCode::NO_ERROR, Fault::Protocol),
+        (ResponseCode(10), Fault::Protocol),
+        (ResponseCode(253), Fault::Protocol),
+        (ResponseCode(254), Fault::Protocol),
     ] {
         for element in ["AuthenticationReply", "AuthenticationPollReply"] {
             let (mut client, _) = Client::start(Duration::ZERO, &task()).expect("starts");

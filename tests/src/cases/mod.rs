@@ -13,6 +13,7 @@ mod refusals;
 mod restarts;
 mod rounds;
 mod sms;
+pub(crate) mod wispr;
 
 use anyhow::{Result, bail};
 

@@ -1,11 +1,11 @@
-//! The inside of suite `modem`: a private copy of what a daemon touches, in the namespaces that `unshare` made.
+//! The inside of the suites `modem` and `wispr`: a private copy of what a daemon touches, in the namespaces that `unshare` made.
 
 use std::{
     fs, io,
     path::{Path, PathBuf},
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, bail};
 use nix::mount::{MsFlags, mount};
 
 use crate::{
@@ -18,7 +18,7 @@ use crate::{
 const LAYERED: [&str; 2] = ["/etc", "/var/lib"];
 
 /// Runs the suite; true where all cases are good. Standard output is the report.
-pub(crate) fn modem(only: Option<&str>, programs: &Path, out: &Path) -> Result<bool> {
+pub(crate) fn run(suite: &str, only: Option<&str>, programs: &Path, out: &Path) -> Result<bool> {
     private_folders()?;
     let reporter = Reporter::new(io::stdout());
     let options = Options {
@@ -28,7 +28,11 @@ pub(crate) fn modem(only: Option<&str>, programs: &Path, out: &Path) -> Result<b
         work: PathBuf::from("/run/lab"),
         out: out.to_owned(),
     };
-    let good = cases::modem(only, &options, &reporter)?;
+    let good = match suite {
+        "modem" => cases::modem(only, &options, &reporter)?,
+        "wispr" => cases::wispr::run(only, &options, &reporter)?,
+        other => bail!("no suite {other} runs in a box"),
+    };
     reporter.send(&Line::End);
     Ok(good)
 }

@@ -1,4 +1,4 @@
-//! Suite `modem`: on this machine, in network, mount and process namespaces of its own.
+//! Suites `modem` and `wispr`: on this machine, in network, mount and process namespaces of its own.
 //!
 //! Inside, `/run`, `/etc` and every interface are private, so that the real system bus, resolver and routes are not
 //! touched, and whatever is left running goes with the namespaces.
@@ -19,17 +19,27 @@ use crate::{
     world::smsc,
 };
 
-/// Runs it.
+/// Suite `modem`.
 pub(super) fn modem(filter: Option<&str>) -> Result<Vec<Case>> {
     packages::ensure(packages::MODEM)?;
     progress::step("the message centre's SMPP package", || smsc::fetch().map(drop))?;
-    let out = workshop::out("modem")?;
+    run("modem", filter)
+}
+
+/// Suite `wispr`.
+pub(super) fn wispr(filter: Option<&str>) -> Result<Vec<Case>> {
+    packages::ensure(packages::WISPR)?;
+    run("wispr", filter)
+}
+
+fn run(suite: &str, filter: Option<&str>) -> Result<Vec<Case>> {
+    let out = workshop::out(suite)?;
     let errors = out.join("suite.log");
     let mut command = packages::as_root("unshare");
     command.args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);
     // Not `current_exe`: the build a moment ago may have replaced the file that this process was started from.
     let programs = workshop::target().join("release");
-    command.arg(programs.join("lab")).args(["inside", "modem", "--out"]).arg(&out);
+    command.arg(programs.join("lab")).args(["inside", suite, "--out"]).arg(&out);
     command.arg("--programs").arg(&programs);
     if let Some(filter) = filter {
         command.args(["--only", filter]);

@@ -8,7 +8,7 @@ pub(crate) mod bare;
 pub(crate) mod capture;
 mod cellular;
 mod control;
-mod core;
+pub(crate) mod core;
 pub(crate) mod daemon;
 mod laptop;
 pub(crate) mod netns;
