@@ -42,6 +42,8 @@ pub(crate) struct Manner {
     pub(crate) broken: bool,
     /// Pages for people only.
     pub(crate) no_xml: bool,
+    /// It takes no Disconnect-Requests, as many gateways.
+    pub(crate) deaf: bool,
 }
 
 /// The gateway's mind, shared by its threads.
@@ -296,7 +298,7 @@ impl Gateway {
     }
 
     fn obey(&self) -> Result<()> {
-        let Some(request) = self.nas.disconnect() else { return Ok(()) };
+        let Some(request) = self.nas.disconnect().filter(|_| !self.manner().deaf) else { return Ok(()) };
         let meant: Vec<Ipv4Addr> = lock(&self.sessions)
             .values()
             .filter(|session| request.means(&session.station))
