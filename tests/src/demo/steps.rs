@@ -104,13 +104,13 @@ const FIG_6: &[Row] = &[
     gateway(
         "116",
         "hotspot-asks-aaa",
-        "the gateway asks the AAA by PAP, with the MAC that it sees",
+        "the gateway asks the AAA by PAP, with the MAC",
         &[("method", "{}"), ("mac", "MAC {}")],
     ),
     operator(
         "116",
         "login-accepted",
-        "the AAA finds password and MAC in the database: Accept",
+        "the AAA knows password and MAC: Accept",
         &[("method", "{}"), ("mac", "from {}"), ("nas", "by {}")],
     ),
     gateway(

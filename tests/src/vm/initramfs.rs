@@ -61,7 +61,7 @@ const DEBIAN_FILES: [&str; 11] = [
 ];
 
 /// Kernel modules, by name; what they need comes along.
-const MODULES: [&str; 19] = [
+const MODULES: [&str; 20] = [
     "virtio_pci",
     "virtio_rng",
     "9pnet_virtio",
@@ -77,7 +77,8 @@ const MODULES: [&str; 19] = [
     "tcp_diag",
     "udp_diag",
     "af_packet_diag",
-    // Asked for by the rules of an open network's gateway.
+    // For the rules of an open network's gateway; the first is what the second asks the kernel for.
+    "crc32c_generic",
     "nf_tables",
     "nft_chain_nat",
     "nft_redir",

@@ -182,6 +182,14 @@ impl World {
         }
         let Options { work, out, .. } = &self.options;
         let logs = out.join("log");
+        // nft's first question is not one for which the kernel loads them by itself.
+        workshop::run(Command::new("modprobe").args([
+            "-a",
+            "nf_tables",
+            "nft_chain_nat",
+            "nft_redir",
+            "nft_reject_ipv4",
+        ]))?;
         let authority = Authority::new()?;
         let hotspot = Hotspot::build(&self.core.place, &authority, work, &logs)?;
         let mut ap = AccessPoint::build_open(&hotspot.place, work, &logs)?;
