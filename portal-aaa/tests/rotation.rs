@@ -320,6 +320,7 @@ impl<'o> Device<'o> {
                     router: Some(Ipv4Addr::new(10, 9, 0, 1)),
                     dns: vec![],
                     mtu: None,
+                    captive_api: None,
                 };
                 self.later(50, Input::Links(links::Event::WlanReady(lease)));
             }
@@ -330,6 +331,7 @@ impl<'o> Device<'o> {
                 self.later(50, Input::Links(links::Event::Drained(link)));
             }
             Action::Probe(_) => self.later(20, Input::Probe(probe::Event::Online)),
+            Action::Wispr(command) => panic!("no open network here: {command:?}"),
             Action::Modem(_) | Action::Links(_) | Action::Wlan(_) | Action::SetClock(_) | Action::Note(_) => {
             }
         }

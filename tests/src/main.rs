@@ -11,6 +11,7 @@ mod clock;
 mod demo;
 mod guest;
 mod handover;
+mod hotspot;
 mod interop;
 mod matrix;
 mod package;
@@ -52,6 +53,9 @@ enum Command {
         /// What NetworkManager owns: Wi-Fi, modem, or both. Without it, nothing: it does not run
         #[arg(long, value_name = "WHAT", conflicts_with = "broken")]
         owner: Option<world::owner::Owner>,
+        /// An open network with a WISPr gateway in place of 802.1X: the patent's FIG. 6
+        #[arg(long, conflicts_with_all = ["broken", "owner"])]
+        wispr: bool,
     },
     /// Every test there is, or one suite
     Test {
@@ -113,7 +117,7 @@ fn random_seed() -> Result<u64> {
 
 fn run(command: Command) -> Result<bool> {
     match command {
-        Command::Demo { json, broken, owner } => demo::run(json, broken, owner),
+        Command::Demo { json, broken, owner, wispr } => demo::run(json, broken, owner, wispr),
         Command::Test { list: true, .. } => {
             suite::list();
             Ok(true)

@@ -44,6 +44,7 @@ pub(crate) const VIRTUAL_LAPTOP: &[Package] = &[
     needed("dbus-system-bus-common", "its Debian configuration"),
     needed("dnsmasq-base", "DHCP behind the access point, DNS in the operator's core"),
     needed("network-manager", "the other owner of the laptop's links, and what the agent is compared with"),
+    needed("nftables", "holds stations of an open network that are not logged on"),
     needed("busybox", "udhcpc: the DHCP client beside a bare supplicant"),
 ];
 
@@ -74,6 +75,13 @@ pub(crate) const MATRIX: &[Package] = &[
     needed("iproute2", "network namespaces and links"),
     program("nodejs", "node", "runs the message centre"),
     program("npm", "npm", "fetches the SMPP package that the message centre is made of"),
+];
+
+/// Wanted by the suite about open networks, which runs without a virtual machine.
+pub(crate) const WISPR: &[Package] = &[
+    needed("nftables", "holds those who are not logged on"),
+    needed("dnsmasq-base", "DNS in the operator's core"),
+    needed("iproute2", "network namespaces and links"),
 ];
 
 /// Wanted by `cargo test`.

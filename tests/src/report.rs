@@ -22,6 +22,8 @@ pub(crate) enum Order {
         broken: Option<Break>,
         /// What NetworkManager owns.
         owner: Option<Owner>,
+        /// The network is an open one, with a WISPr gateway.
+        wispr: bool,
     },
     /// The scenarios of suite `vm`.
     Test {

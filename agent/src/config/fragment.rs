@@ -54,7 +54,7 @@ table! {
         owner: CellularOwner,
     }
     Sms { number: Number, portal_key: PortalKey, when: SmsWhen, after_secs: Seconds<0, 3600> }
-    Wlan { interface: Interface, owner: WlanOwner }
+    Wlan { interface: Interface, owner: WlanOwner, login_ca: Absolute }
     Supplicant { control_dir: Absolute }
     State { dir: Absolute, run_dir: Absolute }
     Offload {

@@ -146,12 +146,21 @@ impl Sms {
 }
 
 /// The WLAN card.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Wlan {
     /// None for the first one in station mode.
     pub interface: Option<String>,
     /// Which program may own it.
     pub owner: Choice,
+    /// Authorities of login pages, PEM.
+    pub login_ca: PathBuf,
+}
+
+impl Default for Wlan {
+    fn default() -> Self {
+        let login_ca = PathBuf::from("/etc/ssl/certs/ca-certificates.crt");
+        Self { interface: None, owner: Choice::default(), login_ca }
+    }
 }
 
 /// wpa_supplicant.
@@ -259,6 +268,7 @@ impl From<Fragment> for Settings {
             wlan: Wlan {
                 interface: wlan.interface.map(|name| name.0),
                 owner: wlan.owner.map_or(default.wlan.owner, Choice::from),
+                login_ca: wlan.login_ca.map_or(default.wlan.login_ca, |path| path.0),
             },
             supplicant: Supplicant {
                 control_dir: supplicant.control_dir.map_or(default.supplicant.control_dir, |path| path.0),

@@ -119,7 +119,7 @@ fn mistakes_are_shown_at_their_place() {
 #[test]
 fn all_of_it_is_taken_over() {
     let text = "[portal]\nurl='https://p.test'\nca='/a'\nformat='soap12'\nconnect-limit-secs=1\ntotal-limit-secs=2\n[cellular]\napn='x'\n\
-                allow-roaming=false\nprovision-while-roaming=false\nmodem='1234'\nip='ipv6'\npin-file='/e'\nowner='modemmanager'\n[sms]\nnumber='+123'\nportal-key='AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'\nwhen='always'\nafter-secs=0\n[wlan]\ninterface='w'\nowner='networkmanager'\n[supplicant]\ncontrol-dir='/b'\n[state]\ndir='/c'\n\
+                allow-roaming=false\nprovision-while-roaming=false\nmodem='1234'\nip='ipv6'\npin-file='/e'\nowner='modemmanager'\n[sms]\nnumber='+123'\nportal-key='AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'\nwhen='always'\nafter-secs=0\n[wlan]\ninterface='w'\nowner='networkmanager'\nlogin-ca='/l'\n[supplicant]\ncontrol-dir='/b'\n[state]\ndir='/c'\n\
                 run-dir='/d'\n[offload]\njoin-limit-secs=5\nverify-limit-secs=6\nprobe-every-secs=7\n\
                 return-drain-secs=8\n[log]\nfilter='debug'\n";
     let expected = Settings {
@@ -148,7 +148,7 @@ fn all_of_it_is_taken_over() {
             )),
             when: crate::machine::SmsUse::Always,
         },
-        wlan: Wlan { interface: Some("w".to_owned()), owner: Choice::NetworkManager },
+        wlan: Wlan { interface: Some("w".to_owned()), owner: Choice::NetworkManager, login_ca: "/l".into() },
         supplicant: Supplicant { control_dir: "/b".into() },
         state: State { dir: "/c".into(), run_dir: "/d".into() },
         offload: Offload {

@@ -52,6 +52,7 @@ fn meaning(state: State) -> &'static str {
         State::Provisioning => "asking the portal for a credential",
         State::Armed => "ready; looking for the operator's Wi-Fi",
         State::Joining => "joining Wi-Fi; cellular still carries the traffic",
+        State::LoggingIn => "on Wi-Fi, logging on at its gateway",
         State::Verifying => "on Wi-Fi, testing the Internet behind it",
         State::Offloaded => "on Wi-Fi",
         State::Returning => "going back to cellular",

@@ -24,6 +24,7 @@ use crate::{
     provision::Portal,
     supplicant::{self, Supplicant},
     vault::Vault,
+    wispr::Wispr,
     wlan::{self, Wlan, links::Links, probe::Probe},
 };
 
@@ -46,6 +47,8 @@ pub struct Worlds {
     pub portal: Box<dyn Portal>,
     /// The probe.
     pub probe: Box<dyn Probe>,
+    /// Gateways of open networks.
+    pub wispr: Box<dyn Wispr>,
     /// What is kept on disk.
     pub vault: Vault,
 }
@@ -125,6 +128,7 @@ fn perform(worlds: &mut Worlds, action: Action) {
         Action::Supplicant(command) => worlds.supplicant.send(command),
         Action::Portal(command) => worlds.portal.send(command),
         Action::Probe(command) => worlds.probe.send(command),
+        Action::Wispr(command) => worlds.wispr.send(command),
         Action::Note(note) => story::tell(&note),
         Action::SetClock(unix) => clock::set(unix),
         Action::Save(stored) => {

@@ -29,6 +29,7 @@ use crate::{
     provision::{self, Ways, sms::Exchanges},
     supplicant::Supplicant,
     vault::Vault,
+    wispr,
     wlan::{links, nl80211, probe},
 };
 
@@ -105,6 +106,8 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let portal = portal(&settings, &seen, &inputs)?;
     let modems = into(&inputs, Input::Modem);
     let modem = modem::dbus::spawn_seen(settings.cellular.modem(), modems, seen, alive.clone());
+    let hotspots = wispr::shell::Settings { ca: settings.wlan.login_ca.clone() };
+    let hotspots = wispr::shell::spawn(hotspots, into(&inputs, Input::Wispr));
     let worlds = Worlds {
         modem: Box::new(modem),
         wlan: Box::new(nl80211::spawn(settings.wlan.interface.clone(), into(&inputs, Input::Wlan))),
@@ -113,6 +116,7 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         supplicant_of: supplicant_of(&settings, &inputs, alive),
         portal: Box::new(portal),
         probe: Box::new(probe::spawn(into(&inputs, Input::Probe))),
+        wispr: Box::new(hotspots.clone()),
         vault,
     };
 
@@ -123,6 +127,8 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     notify(&[NotifyState::Ready]);
     run::run(machine, worlds, queue, status, stop).await;
     notify(&[NotifyState::Stopping]);
+    // While the link still stands: else the session runs on and is paid for.
+    hotspots.close().await;
     links.cleanup().await;
     // What was put into NetworkManager is taken out again; one that hangs is not waited for.
     let _ = timeout(OWNERS_LIMIT, owners.recv()).await;

@@ -44,6 +44,17 @@ pub(super) fn tell(note: &Note) {
         Note::WlanAddress { address } => {
             info!(event = "wlan-address", %address, "address {address} on Wi-Fi")
         }
+        Note::LoggingIn { ssid } => info!(event = "logging-in", ssid, "logging on at the gateway of {ssid}"),
+        Note::LoggedOn { gateway, location, ends_in } => info!(
+            event = "logged-on",
+            gateway,
+            location = location.as_deref().unwrap_or(""),
+            ends_in_secs = ends_in.map(|end| end.as_secs()),
+            "the gateway {gateway} lets us through"
+        ),
+        Note::LoggedOff { confirmed } => {
+            info!(event = "logged-off", confirmed, "the gateway was told that we go");
+        }
         Note::ProbeOnline => info!(event = "probe-online", "the Internet answers by Wi-Fi"),
         Note::MovedToWifi => info!(event = "moved-to-wifi", "traffic goes by Wi-Fi"),
         Note::CellularDown => info!(event = "cellular-down", "cellular is disconnected"),

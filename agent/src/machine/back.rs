@@ -90,8 +90,11 @@ impl Machine {
             return;
         };
         if now >= at || !why.link_is_alive() {
-            if !self.offload.left {
+            if !std::mem::replace(&mut self.offload.left, true) {
                 self.leave_wifi_keeping_target();
+            }
+            if self.hotspot.is_leaving() {
+                return;
             }
             self.note(Note::WifiLeft);
             self.settle(why);
@@ -117,7 +120,14 @@ impl Machine {
     fn settle(&mut self, why: ReturnReason) {
         let now = self.now.since_boot;
         if let Some(policy) = self.credential.policy() {
-            let plain = matches!(why, ReturnReason::SignalLow | ReturnReason::User | ReturnReason::Expiring);
+            let plain = matches!(
+                why,
+                ReturnReason::SignalLow
+                    | ReturnReason::User
+                    | ReturnReason::Expiring
+                    | ReturnReason::SessionEnding
+                    | ReturnReason::SessionEnded
+            );
             match self.join.ssid() {
                 Some(ssid) if !plain => self.judge.punish(now, policy, ssid),
                 _ => self.judge.left(now, policy),

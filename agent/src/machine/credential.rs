@@ -157,7 +157,7 @@ impl Keeper {
     }
 
     /// The AAA accepted the login of this user name: the old one dies, and a one-time one is used up.
-    fn accepted(&mut self, username: &str) {
+    pub(super) fn accepted(&mut self, username: &str) {
         if let Some(next) = self.stored.next.take_if(|next| next.username == username) {
             self.stored.current = Some(next);
             self.stored.spent = false;

@@ -5,7 +5,7 @@ use std::fmt;
 use provisioning::message::Reason;
 use serde::{Deserialize, Serialize};
 
-use crate::supplicant::JoinFailure;
+use crate::{supplicant::JoinFailure, wispr::Fault};
 
 /// One failure, as `offloadctl status` and the log name it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -49,6 +49,8 @@ pub enum Failure {
     Policy,
     /// The card does not take the MAC address that the credential is bound to.
     Mac,
+    /// The login at an open network's gateway failed, by no fault of the credential.
+    Hotspot(Fault),
 }
 
 impl Failure {
@@ -74,6 +76,7 @@ impl Failure {
             Self::SimMissing => "sim-missing",
             Self::Policy => "policy-refused",
             Self::Mac => "mac-refused",
+            Self::Hotspot(fault) => fault.code(),
         }
     }
 
@@ -129,6 +132,7 @@ impl Failure {
             Self::Mac => {
                 "look whether the card's driver and its owner (wpa_supplicant, NetworkManager) let it change"
             }
+            Self::Hotspot(fault) => fault.remedy(),
         }
     }
 }

@@ -1,6 +1,6 @@
 //! What goes into the machine and what comes out.
 
-use std::net::Ipv4Addr;
+use std::{net::Ipv4Addr, time::Duration};
 
 use provisioning::{
     identity::{Imei, Imsi, Mac},
@@ -11,6 +11,7 @@ use crate::{
     machine::{Failure, State},
     modem, provision, supplicant,
     vault::Stored,
+    wispr,
     wlan::{self, links, probe},
 };
 
@@ -29,6 +30,8 @@ pub enum Input {
     Portal(provision::Event),
     /// From the probe.
     Probe(probe::Event),
+    /// From the gateway of an open network.
+    Wispr(wispr::Event),
     /// The deadline that [`super::Machine::deadline`] told has come.
     Timeout,
     /// Somebody at the device says so.
@@ -63,6 +66,8 @@ pub enum Action {
     Portal(provision::Command),
     /// To the probe.
     Probe(probe::Command),
+    /// To the gateway of an open network.
+    Wispr(wispr::Command),
     /// Set the system's clock to this, seconds since 1970: it is too wrong for checking certificates.
     SetClock(u64),
     /// Keep this on disk.
@@ -143,6 +148,25 @@ pub enum Note {
         /// Ours.
         address: Ipv4Addr,
     },
+    /// The login at an open network begins (FIG. 6 step 114).
+    LoggingIn {
+        /// Network name.
+        ssid: String,
+    },
+    /// The gateway lets us through (FIG. 6 step 118).
+    LoggedOn {
+        /// Host of its login page.
+        gateway: String,
+        /// What it calls the place.
+        location: Option<String>,
+        /// The session ends after so long, where it was told.
+        ends_in: Option<Duration>,
+    },
+    /// The gateway was told that we go.
+    LoggedOff {
+        /// It has said so.
+        confirmed: bool,
+    },
     /// The probe came back by Wi-Fi.
     ProbeOnline,
     /// The default route points to Wi-Fi.
@@ -186,6 +210,10 @@ pub enum ReturnReason {
     LeaseLost,
     /// The credential ends.
     Expiring,
+    /// The session at the gateway of an open network ends.
+    SessionEnding,
+    /// The gateway has ended it, by its own limit or because the operator said so.
+    SessionEnded,
     /// Somebody said so.
     User,
     /// The operator took the right away.
@@ -207,6 +235,8 @@ impl ReturnReason {
             Self::NoInternet => "no-internet",
             Self::LeaseLost => "lease-lost",
             Self::Expiring => "expiring",
+            Self::SessionEnding => "session-ending",
+            Self::SessionEnded => "session-ended",
             Self::User => "user",
             Self::Revoked => "revoked",
             Self::SimChanged => "sim-changed",

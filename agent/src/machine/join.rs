@@ -7,6 +7,7 @@ use provisioning::{
     identity::Mac,
     message::{MacMode, Sequence, Trigger},
     report,
+    wispr::Wispr,
 };
 
 use super::{Action, Failure, Machine, Note, ReturnReason, State};
@@ -29,6 +30,8 @@ const BREAK_LIMIT: Duration = Duration::from_secs(5);
 #[derive(Debug, Default)]
 pub(super) struct Join {
     target: Option<String>,
+    /// It is open: how one logs on there.
+    hotspot: Option<Wispr>,
     progress: Progress,
     /// An address that the owner of the interface got, perhaps before we heard that the login worked.
     offered: Option<Lease>,
@@ -59,6 +62,11 @@ impl Join {
         self.target.as_deref()
     }
 
+    /// The network has a gateway that wants a login.
+    pub(super) fn is_hotspot(&self) -> bool {
+        self.hotspot.is_some()
+    }
+
     /// Nothing is being joined any more.
     pub(super) fn forget(&mut self) {
         *self = Self::default();
@@ -68,6 +76,9 @@ impl Join {
 impl Machine {
     pub(super) fn decide_armed(&mut self) {
         let (now, unix) = (self.now.since_boot, self.now.unix);
+        if self.hotspot.is_leaving() {
+            return;
+        }
         if self.join.target.is_some() && self.credential.stale_for_move(now) {
             self.credential.want(Trigger::BeforeMove);
         }
@@ -84,7 +95,14 @@ impl Machine {
             self.scan_if_due();
             return;
         };
-        self.join = Join { target: Some(ssid.clone()), ..Join::default() };
+        let hotspot = self.credential.policy().and_then(|policy| {
+            policy
+                .networks
+                .iter()
+                .find(|network| network.ssid == ssid)
+                .and_then(|network| network.wispr.clone())
+        });
+        self.join = Join { target: Some(ssid.clone()), hotspot, ..Join::default() };
         self.verify = super::verify::Verify::default();
         self.lease = None;
         self.signal_dbm = None;
@@ -96,7 +114,7 @@ impl Machine {
     pub(super) fn breaks_first(&self) -> bool {
         let break_first =
             self.credential.policy().is_some_and(|policy| policy.sequence == Sequence::BreakBeforeMake);
-        break_first && matches!(self.state, State::Joining | State::Verifying) && !self.verify.again()
+        break_first && self.state.is_arriving() && !self.verify.again()
     }
 
     pub(super) fn decide_joining(&mut self) {
@@ -184,7 +202,9 @@ impl Machine {
             State::Joining if !matches!(self.join.progress, Progress::Connected(_)) => {
                 self.join.offered = Some(lease);
             }
-            State::Joining | State::Verifying | State::Offloaded | State::Returning => self.adopt(lease),
+            State::Joining | State::LoggingIn | State::Verifying | State::Offloaded | State::Returning => {
+                self.adopt(lease)
+            }
             _ => {}
         }
     }
@@ -197,7 +217,7 @@ impl Machine {
     }
 
     pub(super) fn learn_join_failure(&mut self, failure: Failure, text: &str) {
-        if matches!(self.state, State::Joining | State::Verifying) {
+        if self.state.is_arriving() {
             self.abort_join(failure, text);
         }
     }
@@ -207,21 +227,24 @@ impl Machine {
         self.lease = Some(lease);
         if self.state == State::Joining {
             self.note(Note::WlanAddress { address });
-            self.enter(State::Verifying);
+            match self.join.hotspot.clone() {
+                Some(rules) => self.begin_login(rules),
+                None => self.enter(State::Verifying),
+            }
         }
     }
 
     pub(super) fn learn_no_lease(&mut self, text: &str) {
         self.lease = None;
         match self.state {
-            State::Joining | State::Verifying => self.abort_join(Failure::NoDhcp, text),
+            State::Joining | State::LoggingIn | State::Verifying => self.abort_join(Failure::NoDhcp, text),
             _ => self.wifi_lost(ReturnReason::LeaseLost),
         }
     }
 
     pub(super) fn learn_wlan_link_failure(&mut self, text: &str) {
         match self.state {
-            State::Joining | State::Verifying => self.abort_join(Failure::Route, text),
+            State::Joining | State::LoggingIn | State::Verifying => self.abort_join(Failure::Route, text),
             _ => self.fail(Failure::Route, text),
         }
     }
@@ -248,11 +271,16 @@ impl Machine {
         self.enter(State::Armed);
     }
 
-    /// Disconnects, gives the address back, forgets the target.
-    pub(super) fn leave_wifi(&mut self) {
+    /// Disconnects and gives the address back.
+    pub(super) fn disassociate(&mut self) {
         self.act(Action::Supplicant(supplicant::Command::Leave));
         self.act(Action::Links(links::Command::ReleaseWlan));
         self.act(Action::Wlan(wlan::Command::Unwatch));
+    }
+
+    /// Leaves Wi-Fi, after a word to the gateway where there is one, and forgets the target.
+    pub(super) fn leave_wifi(&mut self) {
+        self.begin_leaving();
         if self.carrier == Some(Link::Wlan) {
             self.carrier = None;
         }
@@ -277,6 +305,7 @@ impl Machine {
                 Progress::Authenticating(since) => since + self.settings.join_limit,
                 Progress::Connected(since) => since + ADDRESS_LIMIT,
             }),
+            State::LoggingIn => Some(self.logging_in_deadline()),
             State::Verifying => self.verify_deadline(),
             _ => None,
         }

@@ -13,6 +13,7 @@
 //! | `scan`, `signal` | when to look, on which channels; whether a network is good enough |
 //! | `links` | what card and links tell; which of them gets the default route |
 //! | `join` | `Armed`, `Joining` |
+//! | `hotspot` | `LoggingIn`; when the gateway of an open network is told that we go |
 //! | `verify` | `Verifying` |
 //! | `offload`, `trend` | `Offloaded`; whether the signal is on its way out |
 //! | `back` | `Returning` |
@@ -24,6 +25,7 @@ mod cellular;
 mod clock;
 mod credential;
 mod failure;
+mod hotspot;
 mod input;
 mod join;
 mod links;
@@ -78,6 +80,7 @@ pub struct Machine {
     sim: sim::Sim,
     scanner: scan::Scanner,
     join: join::Join,
+    hotspot: hotspot::Hotspot,
     verify: verify::Verify,
     offload: offload::Offload,
     /// How often in a row Wi-Fi has lost its Internet.
@@ -116,6 +119,7 @@ impl Machine {
             sim: sim::Sim::default(),
             scanner: scan::Scanner::default(),
             join: join::Join::default(),
+            hotspot: hotspot::Hotspot::default(),
             verify: verify::Verify::default(),
             offload: offload::Offload::default(),
             internet_losses: 0,
@@ -166,7 +170,7 @@ impl Machine {
         let parts = [self.credential_deadline(), self.join_deadline(), self.offload_deadline(), refused];
         parts
             .into_iter()
-            .chain([self.cellular.deadline()])
+            .chain([self.cellular.deadline(), self.hotspot.deadline()])
             .flatten()
             // What was due has been decided by `handle`; waking up for it again would be a busy loop.
             .filter(|at| *at > self.now.since_boot)
@@ -184,6 +188,7 @@ impl Machine {
             Input::Links(event) => self.learn_links(event),
             Input::Portal(event) => self.learn_portal(event),
             Input::Probe(event) => self.learn_probe(event),
+            Input::Wispr(event) => self.learn_wispr(event),
             Input::User(word) => self.learn_user(word),
             Input::Timeout => {}
         }
@@ -194,12 +199,14 @@ impl Machine {
         let before = (self.state, self.actions.len());
         self.tend_cellular();
         self.tend_carrier();
+        self.tend_leaving();
         self.tend_credential();
         match self.state {
             State::NoModem | State::Locked | State::Searching | State::Attached => self.decide_waiting(),
             State::Provisioning => self.decide_provisioning(),
             State::Armed => self.decide_armed(),
             State::Joining => self.decide_joining(),
+            State::LoggingIn => self.decide_logging_in(),
             State::Verifying => self.decide_verifying(),
             State::Offloaded => self.decide_offloaded(),
             State::Returning => self.decide_returning(),
@@ -240,7 +247,9 @@ impl Machine {
 
     /// The supplicant works with the credential: it is joining, or joined.
     fn on_wifi(&self) -> bool {
-        matches!(self.state, State::Joining | State::Verifying | State::Offloaded | State::Returning)
+        self.state.is_arriving()
+            || matches!(self.state, State::Offloaded | State::Returning)
+            || self.hotspot.is_leaving()
     }
 
     /// What the clock stood in the way of is tried again at once.

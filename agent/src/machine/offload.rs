@@ -120,6 +120,9 @@ impl Machine {
         if self.credential_is_ending() {
             self.offload.why.get_or_insert(ReturnReason::Expiring);
         }
+        if self.session_is_ending() {
+            self.offload.why.get_or_insert(ReturnReason::SessionEnding);
+        }
         if self.credential.policy().is_some_and(|policy| policy.offload == message::Offload::Never) {
             self.offload.why.get_or_insert(ReturnReason::Policy);
         }
@@ -156,7 +159,7 @@ impl Machine {
             if self.state == State::Returning && self.offload.why == Some(ReturnReason::NoInternet) {
                 self.stay();
             }
-        } else {
+        } else if !(matches!(event, probe::Event::Captive { .. }) && self.session_was_ended()) {
             self.probe_failed();
         }
     }
@@ -228,7 +231,7 @@ impl Machine {
                     self.wifi_lost(ReturnReason::SignalLow);
                 }
             }
-            State::Verifying if dbm < leave_dbm => self.wifi_lost(ReturnReason::SignalLow),
+            State::LoggingIn | State::Verifying if dbm < leave_dbm => self.wifi_lost(ReturnReason::SignalLow),
             State::Returning if dbm >= enter_dbm && self.offload.why == Some(ReturnReason::SignalLow) => {
                 self.stay();
             }
@@ -238,8 +241,11 @@ impl Machine {
 
     /// Something says that Wi-Fi is over, or should be.
     pub(super) fn wifi_lost(&mut self, why: ReturnReason) {
+        if !why.link_is_alive() {
+            self.link_died();
+        }
         match self.state {
-            State::Joining | State::Verifying => match why {
+            State::Joining | State::LoggingIn | State::Verifying => match why {
                 ReturnReason::User | ReturnReason::Revoked | ReturnReason::SimChanged => self.quit_join(),
                 ReturnReason::SignalLow => {
                     if let Some(policy) = self.credential.policy() {

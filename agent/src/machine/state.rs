@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 /// Where the device is in its life between cellular and Wi-Fi.
 ///
-/// `NoModem → Locked | Searching → Attached → Provisioning → Armed → Joining → Verifying → Offloaded →
+/// `NoModem → Locked | Searching → Attached → Provisioning → Armed → Joining → (LoggingIn →) Verifying → Offloaded →
 /// Returning → Armed`. A device that holds a usable credential comes to `Armed` also without cellular
 /// (patent: "may still be able to use the provided login credentials when it cannot reach the cellular network").
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -26,12 +26,21 @@ pub enum State {
     Armed,
     /// Associating, authenticating, getting an address. Cellular still carries the traffic.
     Joining,
+    /// An address is there, on an open network; its gateway is asked to let us through.
+    LoggingIn,
     /// An address is there; the probe bound to the WLAN has not answered yet.
     Verifying,
     /// Wi-Fi carries the traffic.
     Offloaded,
     /// Cellular is being brought up, then the route goes back, then Wi-Fi is left.
     Returning,
+}
+
+impl State {
+    /// On the way from the choice of a network to the proof of it.
+    pub(super) fn is_arriving(self) -> bool {
+        matches!(self, Self::Joining | Self::LoggingIn | Self::Verifying)
+    }
 }
 
 impl fmt::Display for State {
@@ -44,6 +53,7 @@ impl fmt::Display for State {
             Self::Provisioning => "provisioning",
             Self::Armed => "armed",
             Self::Joining => "joining",
+            Self::LoggingIn => "logging-in",
             Self::Verifying => "verifying",
             Self::Offloaded => "offloaded",
             Self::Returning => "returning",

@@ -54,16 +54,22 @@ pub(super) fn profiles(credential: &Credential, place: Place<'_>) -> Result<Vec<
     let profile = |network: &provisioning::message::Network| {
         let ssid = network.ssid.clone().into_bytes();
         let uuid = uuid(place.interface, &ssid);
+        let open = network.wispr.is_some();
         let mut sections = Sections::from([
             ("connection", connection(&network.ssid, &uuid, place)),
-            ("802-1x", copy(&eap)),
             ("ipv4", addresses(false)),
             ("ipv6", addresses(true)),
         ]);
+        if !open {
+            sections.insert("802-1x", copy(&eap));
+        }
         match place.medium {
             Medium::Wifi => {
                 sections.insert("802-11-wireless", radio(&ssid, credential.mac_mode));
-                sections.insert("802-11-wireless-security", [("key-mgmt", Variant::from("wpa-eap"))].into());
+                if !open {
+                    sections
+                        .insert("802-11-wireless-security", [("key-mgmt", Variant::from("wpa-eap"))].into());
+                }
             }
             Medium::Wire => {
                 sections.insert("802-3-ethernet", mac(credential.mac_mode));

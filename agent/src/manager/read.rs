@@ -89,6 +89,7 @@ fn lease_of(addresses: &Properties, dhcp: &Properties) -> Option<Lease> {
         router: router.or_else(|| text(addresses, "Gateway")?.parse().ok()),
         dns: dns.split_whitespace().filter_map(|server| server.parse::<IpAddr>().ok()).collect(),
         mtu: text(&options, "interface_mtu").and_then(|mtu| mtu.parse().ok()),
+        captive_api: None,
     })
 }
 

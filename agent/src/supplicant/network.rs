@@ -49,7 +49,19 @@ pub(super) fn blocks(credential: &Credential, ca_file: &Path) -> Result<Vec<Bloc
     check(credential)?;
     let eap = &credential.eap;
     let phase2 = phase2(eap)?;
-    let block = |network: &provisioning::message::Network| Block {
+    let open = |network: &provisioning::message::Network| Block {
+        ssid: network.ssid.clone().into_bytes(),
+        fields: vec![
+            ("id_str", Value::Quoted(MARK)),
+            ("ssid", Value::octets(&network.ssid)),
+            ("scan_ssid", Value::Number(1)),
+            // Open: nothing that is encrypted, or asks for a password on the air, is joined under this name.
+            ("key_mgmt", Value::Words("NONE")),
+            ("priority", Value::Number(i64::from(network.priority))),
+            ("mac_addr", Value::Number(0)),
+        ],
+    };
+    let enterprise = |network: &provisioning::message::Network| Block {
         ssid: network.ssid.clone().into_bytes(),
         fields: vec![
             // The mark first: a block that is only half set is found and removed by it.
@@ -71,6 +83,10 @@ pub(super) fn blocks(credential: &Credential, ca_file: &Path) -> Result<Vec<Bloc
             // interface before the network is enabled. 0 leaves the interface's address alone.
             ("mac_addr", Value::Number(0)),
         ],
+    };
+    let block = |network: &provisioning::message::Network| match network.wispr {
+        Some(_) => open(network),
+        None => enterprise(network),
     };
     Ok(credential.policy.networks.iter().map(block).collect())
 }
@@ -166,6 +182,16 @@ mod tests {
         assert_eq!(refused(|c| c.policy.networks[0].ssid = "x".repeat(33)), Some(Unfit::Networks));
         assert_eq!(refused(|c| c.username.clear()), Some(Unfit::Identity));
         assert_eq!(refused(|c| c.eap.anonymous_identity.clear()), Some(Unfit::Identity));
+    }
+
+    #[test]
+    fn an_open_network_is_told_no_password() {
+        let mut credential = credential();
+        credential.policy.networks[0].wispr = Some(provisioning::wispr::Wispr::default());
+        let blocks = blocks(&credential, Path::new("/run/ca.pem")).unwrap();
+        let names: Vec<_> = blocks[0].fields.iter().map(|(name, _)| *name).collect();
+        assert_eq!(names, ["id_str", "ssid", "scan_ssid", "key_mgmt", "priority", "mac_addr"]);
+        assert!(matches!(blocks[0].fields[3].1, Value::Words("NONE")));
     }
 
     #[test]

@@ -22,6 +22,10 @@ const FIRST_LEASE: Duration = Duration::from_secs(10);
 const RELEASE_LIMIT: Duration = Duration::from_secs(1);
 /// Smallest MTU that is believed: every host must take this much (RFC 791 §3.1).
 const MIN_MTU: u16 = 576;
+/// RFC 8910 §2.1: DHCP Captive-Portal.
+const CAPTIVE_PORTAL: u8 = 114;
+/// Longest URI that is believed, octets.
+const MAX_URI: usize = 1024;
 /// Longest text of mozim's that is passed on, characters.
 const MAX_TEXT: usize = 200;
 
@@ -75,6 +79,7 @@ pub(crate) fn start(nic: &Nic, tag: Tag, news: mpsc::Sender<(Tag, News)>) -> Cli
     // Six octets are what it checks for.
     let _ = config.set_iface_mac_raw(&nic.mac.0);
     config.use_mac_as_client_id();
+    config.request_extra_dhcp_opts(&[CAPTIVE_PORTAL]);
     let (stop, stopped) = oneshot::channel();
     let task = tokio::spawn(async move {
         if let Err(text) = run(config, tag, &news, stopped).await {
@@ -182,7 +187,25 @@ fn lease(given: &DhcpV4Lease) -> Result<Lease, LeaseError> {
         router: router.filter(|router| is_host(*router) && *router != address),
         dns,
         mtu: given.mtu.filter(|mtu| *mtu >= MIN_MTU).map(u32::from),
+        captive_api: given.get_option_raw(CAPTIVE_PORTAL).as_deref().and_then(captive_api),
     })
+}
+
+/// The URI out of the option's pieces, each of code, length and octets (RFC 3396). The URN that says that there is no
+/// captive portal is none.
+fn captive_api(option: &[u8]) -> Option<String> {
+    let mut uri = Vec::new();
+    let mut rest = option;
+    while let [_code, length, more @ ..] = rest {
+        let (piece, after) = more.split_at_checked(usize::from(*length))?;
+        uri.extend_from_slice(piece);
+        rest = after;
+    }
+    // Some servers end it with a NUL.
+    let uri = std::str::from_utf8(&uri).ok()?.trim_end_matches('\0');
+    let fits =
+        uri.len() <= MAX_URI && uri.starts_with("https://") && uri.bytes().all(|b| b.is_ascii_graphic());
+    fits.then(|| uri.to_owned())
 }
 
 fn is_host(address: Ipv4Addr) -> bool {
@@ -211,6 +234,28 @@ mod tests {
     }
 
     #[test]
+    fn the_captive_portal_api_is_told_by_option_114() {
+        let long = format!("https://api.example/{}", "x".repeat(400));
+        let pieces = |uri: &str| -> Vec<u8> {
+            let option = |piece: &[u8]| [&[114, u8::try_from(piece.len()).unwrap()], piece].concat();
+            uri.as_bytes().chunks(255).flat_map(option).collect()
+        };
+        for (uri, told) in [
+            ("https://api.example/captive", Some("https://api.example/captive")),
+            ("https://api.example/captive\0", Some("https://api.example/captive")),
+            (&long, Some(long.as_str())),
+            ("http://api.example/captive", None),
+            ("urn:ietf:params:capport:unrestricted", None),
+            ("https://api.example/a b", None),
+            ("", None),
+        ] {
+            assert_eq!(captive_api(&pieces(uri)).as_deref(), told, "{uri}");
+        }
+        assert_eq!(captive_api(&[114, 9, b'h']), None);
+        assert_eq!(captive_api(&[114, 4, 0xff, 0xff, 0xff, 0xff]), None);
+    }
+
+    #[test]
     fn a_lease_is_read() {
         let router = Ipv4Addr::new(10, 9, 0, 1);
         let wanted = Lease {
@@ -219,6 +264,7 @@ mod tests {
             router: Some(router),
             dns: vec![router.into()],
             mtu: Some(1400),
+            captive_api: None,
         };
         assert_eq!(lease(&given()), Ok(wanted));
     }

@@ -68,6 +68,8 @@ pub struct Lease {
     pub dns: Vec<IpAddr>,
     /// Octets.
     pub mtu: Option<u32>,
+    /// Address of the captive portal API (RFC 8910 §2.1), where it was told.
+    pub captive_api: Option<String>,
 }
 
 /// What the machine asks of the links.

@@ -18,6 +18,7 @@ fn lease() -> Lease {
         router: Some(Ipv4Addr::new(10, 9, 0, 1)),
         dns: vec![[10, 9, 0, 1].into()],
         mtu: Some(1400),
+        captive_api: None,
     }
 }
 

@@ -18,4 +18,5 @@ pub mod schema;
 pub mod secret;
 pub mod signed;
 pub mod sms;
+pub mod wispr;
 pub mod xml;

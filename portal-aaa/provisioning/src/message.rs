@@ -9,6 +9,7 @@ use crate::{
     passpoint::Passpoint,
     secret::Password,
     signed::SignedPolicy,
+    wispr::Wispr,
 };
 
 /// What a device asks (patent FIG. 2, step 54).
@@ -254,12 +255,16 @@ pub struct Network {
     /// Access points of this name are the operator's own; the AAA's certificate proves it at the login.
     #[serde(default, skip_serializing_if = "is_default")]
     pub operator_owned: bool,
+    /// It is open, and one logs on at its WISPr gateway; without this it is WPA-Enterprise. Agents of version 0.1.0 refuse
+    /// a policy that has it.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub wispr: Option<Wispr>,
 }
 
 impl Network {
-    /// A network of whomever.
+    /// A network of whomever, WPA-Enterprise.
     pub fn new(ssid: impl Into<String>, priority: i32) -> Self {
-        Self { ssid: ssid.into(), priority, operator_owned: false }
+        Self { ssid: ssid.into(), priority, operator_owned: false, wispr: None }
     }
 }
 

@@ -18,6 +18,7 @@ use provisioning::{
     report::DeviceMessage,
     secret::Password,
     signed::{Claims, MAX_KEYS, PolicySigner, SignedPolicy},
+    wispr::{MAX_HOTSPOTS, MAX_LOGIN_NAMES, Wispr},
     xml::{
         MAX_BODY, MAX_NETWORKS,
         soap::{Fault, SoapError},
@@ -203,6 +204,14 @@ fn the_flaw() -> Refusal {
     Refusal { flaw: Flaw::new("imei-check-digit", Some("imei")), ..Refusal::new(Reason::BadRequest, None) }
 }
 
+fn the_hotspot() -> Wispr {
+    Wispr {
+        login_names: vec!["login.partner.example".to_owned(), "*.operator.example".to_owned()],
+        location: Some("PARTNER,".to_owned()),
+        stay_logged_on: true,
+    }
+}
+
 /// All that came after version 0.1.0.
 fn the_full_credential() -> Credential {
     let passpoint = Passpoint {
@@ -213,7 +222,10 @@ fn the_full_credential() -> Credential {
     };
     let policy = Policy {
         version: 7,
-        networks: vec![Network { operator_owned: true, ..Network::new("Operator", 10) }],
+        networks: vec![
+            Network { operator_owned: true, ..Network::new("Operator", 10) },
+            Network { wispr: Some(the_hotspot()), ..Network::new("Cafe", 5) },
+        ],
         cellular_after_move: AfterMove::Backup,
         sequence: Sequence::BreakBeforeMake,
         renew_before_move: true,
@@ -293,8 +305,16 @@ fn the_largest_policy_fits_into_every_format() {
         realm: Some(name),
     };
     let network = Network { operator_owned: true, ..Network::new("s".repeat(32), i32::MIN) };
+    let label = "w".repeat(63);
+    let wispr = Wispr {
+        login_names: vec![[label.as_str(); 2].join("."); MAX_LOGIN_NAMES],
+        location: Some("l".repeat(64)),
+        stay_logged_on: true,
+    };
+    let mut networks = vec![network; MAX_NETWORKS];
+    networks.iter_mut().take(MAX_HOTSPOTS).for_each(|network| network.wispr = Some(wispr.clone()));
     let policy = Policy {
-        networks: vec![network; MAX_NETWORKS],
+        networks,
         passpoints: vec![passpoint; MAX_PASSPOINTS],
         probe_url: "u".repeat(2048),
         ..the_full_credential().policy

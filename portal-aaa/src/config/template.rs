@@ -290,7 +290,10 @@ keep_days = 0
 # are counted on top of it.
 version = 1
 # Names of the networks to use (1 to 32 octets) and how much each is preferred (higher is better). With
-# `operator-owned = true` their access points count as yours for `ap-filter`.
+# `operator-owned = true` their access points count as yours for `ap-filter`. With `wispr` a network is open and has a
+# WISPr 1.0 gateway (at most 4 of them): the password goes only to login pages whose certificate is for one of
+# `login-names` ("*." stands for one label), and where `location` is set only if the gateway's LocationName begins with it.
+# {{ ssid = "Cafe", priority = 5, wispr = {{ login-names = ["login.partner.example"], location = "PARTNER,", stay-logged-on = false }} }}
 networks = [{{ ssid = "operator-wifi", priority = 10 }}]
 # Signal, dBm: join at or above the one, leave under the other. Closer together means more moves.
 enter-dbm = -65

@@ -3,6 +3,7 @@
 use provisioning::{
     message::{InnerMethod, MAX_RESERVE, OuterMethod, Policy, SmsUse, Threshold},
     passpoint::{MAX_CONSORTIUMS, MAX_DOMAINS, MAX_PASSPOINTS, Passpoint},
+    wispr::{MAX_HOTSPOTS, MAX_LOCATION, MAX_LOGIN_NAMES, Wispr, is_login_name},
 };
 
 use crate::config::validate_name;
@@ -40,6 +41,12 @@ pub fn unfit(policy: &Policy) -> Vec<Unfit> {
                 format!("an SSID has 1 to {MAX_SSID} octets and no control characters"),
             );
         }
+        for (field, reason) in network.wispr.iter().flat_map(of_wispr) {
+            unfit(&format!("networks.{number}.wispr{field}"), reason);
+        }
+    }
+    if policy.networks.iter().filter(|network| network.wispr.is_some()).count() > MAX_HOTSPOTS {
+        unfit("networks", format!("at most {MAX_HOTSPOTS} of them have `wispr`"));
     }
     if policy.passpoints.len() > MAX_PASSPOINTS {
         unfit("passpoints", format!("has at most {MAX_PASSPOINTS} entries"));
@@ -77,6 +84,27 @@ pub fn unfit(policy: &Policy) -> Vec<Unfit> {
             "probe-url",
             "must be an http:// URL that answers 204 where the Internet is reachable".to_owned(),
         );
+    }
+    found
+}
+
+fn of_wispr(wispr: &Wispr) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    if !(1..=MAX_LOGIN_NAMES).contains(&wispr.login_names.len()) {
+        found.push((".login-names".to_owned(), format!("needs 1 to {MAX_LOGIN_NAMES} host names")));
+    }
+    for (number, name) in wispr.login_names.iter().enumerate() {
+        if !is_login_name(name) {
+            let reason = "must be a host name of two labels or more, or *. and such a name".to_owned();
+            found.push((format!(".login-names.{number}"), reason));
+        }
+    }
+    let fits = |location: &String| {
+        (1..=MAX_LOCATION).contains(&location.len()) && !location.chars().any(char::is_control)
+    };
+    if !wispr.location.iter().all(fits) {
+        found
+            .push((".location".to_owned(), format!("has 1 to {MAX_LOCATION} octets, no control characters")));
     }
     found
 }
@@ -120,6 +148,10 @@ mod tests {
 
     use super::*;
 
+    fn hotspot(wispr: Wispr) -> Policy {
+        Policy { networks: vec![Network { wispr: Some(wispr), ..Network::new("Cafe", 1) }], ..good() }
+    }
+
     fn good() -> Policy {
         Policy {
             networks: vec![Network::new("Operator", 1)],
@@ -146,6 +178,19 @@ mod tests {
         for (field, policy) in [
             ("networks", Policy { networks: vec![], ..good() }),
             ("networks", Policy { networks: vec![Network::new("a", 1); MAX_NETWORKS + 1], ..good() }),
+            ("networks.0.wispr.login-names", hotspot(Wispr::default())),
+            (
+                "networks.0.wispr.login-names.0",
+                hotspot(Wispr { login_names: vec!["192.0.2.1".into()], ..Wispr::default() }),
+            ),
+            (
+                "networks.0.wispr.location",
+                hotspot(Wispr {
+                    login_names: vec!["login.example.org".into()],
+                    location: Some(String::new()),
+                    ..Wispr::default()
+                }),
+            ),
             ("networks.0.ssid", Policy { networks: vec![Network::new("é".repeat(17), 1)], ..good() }),
             ("passpoints", Policy { passpoints: vec![passpoint(); MAX_PASSPOINTS + 1], ..good() }),
             ("passpoints.0", Policy { passpoints: vec![Passpoint::default()], ..good() }),

@@ -6,6 +6,7 @@
 mod clock;
 mod crash;
 mod disconnect;
+mod hotspot;
 mod leaks;
 mod modem;
 mod owner;
@@ -13,6 +14,7 @@ mod refusals;
 mod restarts;
 mod rounds;
 mod sms;
+pub(crate) mod wispr;
 
 use anyhow::{Result, bail};
 
@@ -30,7 +32,7 @@ pub(crate) struct Entry<'a> {
 /// Of suite `vm`, the one that needs the message centre.
 pub(crate) const BY_SMS: &str = "sms-only-ends-in-a-wifi-login";
 
-const VM: [Entry<'static>; 14] = [
+const VM: [Entry<'static>; 18] = [
     Entry { name: "whole-offload-and-return", run: &rounds::whole },
     Entry { name: "modemmanager-killed-and-restarted", run: &restarts::modem_manager },
     Entry { name: "supplicant-killed-and-restarted", run: &restarts::supplicant },
@@ -43,6 +45,11 @@ const VM: [Entry<'static>; 14] = [
     Entry { name: "revoked-session-ends-within-a-second", run: &disconnect::revoked },
     Entry { name: "expired-session-ends-within-a-second", run: &disconnect::expired },
     Entry { name: "networkmanager-owns-wifi-and-modem", run: &owner::both },
+    // They leave a policy with an open network behind, and so come after all that know of none.
+    Entry { name: "wispr-fig-6-there-and-back", run: &hotspot::fig_6 },
+    Entry { name: "wispr-radius-down", run: &hotspot::radius_down },
+    Entry { name: "wispr-login-page-of-another-name", run: &hotspot::wrong_name },
+    Entry { name: "wispr-revoked-session-ends", run: &hotspot::revoked },
     Entry { name: "nothing-leaks", run: &leaks::nothing },
     // After that: SMPP carries numbers in clear, and the last hop of a message is somebody else's matter.
     Entry { name: BY_SMS, run: &sms::to_wifi },
@@ -75,8 +82,8 @@ pub(crate) fn vm(
     let killed = |world: &mut World, reporter: &Reporter| crash::killed(world, reporter, crashes);
     let mut entries: Vec<&Entry<'_>> = VM.iter().collect();
     let killed = Entry { name: "killed-at-random-moments", run: &killed };
-    // The last but one looks for secrets in what all before it have left.
-    entries.insert(VM.len() - 2, &killed);
+    let before = VM.iter().position(|entry| entry.name.starts_with("wispr")).unwrap_or(VM.len());
+    entries.insert(before, &killed);
     all(&entries, only, options, reporter)
 }
 

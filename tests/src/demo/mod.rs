@@ -41,7 +41,7 @@ pub(crate) enum Break {
 /// One step of the timeline.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Step {
-    /// The number in the patent's FIG. 2, or a word for what comes after it.
+    /// The number in the patent's FIG. 2 or FIG. 6, or a word for what comes after it.
     pub(crate) id: String,
     /// Milliseconds since the agent started.
     pub(crate) at_ms: u64,
@@ -78,12 +78,12 @@ impl Told {
 }
 
 /// Runs it; true where all went well.
-pub(crate) fn run(json: bool, broken: Option<Break>, owner: Option<Owner>) -> Result<bool> {
+pub(crate) fn run(json: bool, broken: Option<Break>, owner: Option<Owner>, wispr: bool) -> Result<bool> {
     workshop::build()?;
     let mut told = Told::default();
     let show = timeline::Timeline::new(!json);
-    show.title(broken, owner);
-    let run = vm::run("demo", &Order::Demo { broken, owner }, LIMIT, |line| {
+    show.title(broken, owner, wispr);
+    let run = vm::run("demo", &Order::Demo { broken, owner, wispr }, LIMIT, |line| {
         told.hear(&line);
         show.line(&line);
     })?;

@@ -5,7 +5,7 @@ use std::{fs, process::Command};
 use crate::workshop;
 
 /// Programs in the guest: shown name, and the command that makes it say its version.
-const IN_THE_GUEST: [(&str, &[&str]); 9] = [
+const IN_THE_GUEST: [(&str, &[&str]); 10] = [
     ("wifi-offloadd", &["wifi-offloadd", "--version"]),
     ("portal-aaa", &["portal-aaa", "--version"]),
     ("wpa_supplicant", &["wpa_supplicant", "-v"]),
@@ -14,6 +14,7 @@ const IN_THE_GUEST: [(&str, &[&str]); 9] = [
     ("dbus-daemon", &["dbus-daemon", "--version"]),
     ("dnsmasq", &["dnsmasq", "--version"]),
     ("iproute2", &["ip", "-V"]),
+    ("nftables", &["nft", "--version"]),
     ("tcpdump", &["tcpdump", "--version"]),
 ];
 

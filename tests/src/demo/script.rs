@@ -15,7 +15,12 @@ use crate::{
     clock,
     report::{Line, Reporter, Stopped, Tcp, Traffic, Udp},
     traffic::{Carried, Downloaded, Echoed, Socket},
-    world::{Feed, Options, World, ap, netns::Netns, owner::Owner},
+    world::{
+        Feed, Options, World,
+        ap::{self, AccessPoint},
+        netns::Netns,
+        owner::Owner,
+    },
 };
 
 /// Cellular up, credential fetched and installed: the modem's probing takes most of it.
@@ -43,6 +48,7 @@ const STAY: Duration = Duration::from_secs(3);
 pub(crate) fn run(
     broken: Option<Break>,
     owner: Option<Owner>,
+    wispr: bool,
     options: &Options,
     reporter: &Reporter,
 ) -> Result<bool> {
@@ -58,6 +64,10 @@ pub(crate) fn run(
     if let Some(owner) = owner {
         reporter.progress("NetworkManager, with connections of its own");
         world.give(owner)?;
+    }
+    if wispr {
+        reporter.progress("an open network, and its WISPr gateway");
+        world.set_up_hotspot()?;
     }
     let result = Script::new(&mut world, reporter).play(broken);
     world.agent.daemon.stop()?;
@@ -118,8 +128,16 @@ impl<'a> Script<'a> {
         }
         clock::pause(STAY);
         let udp = udp.finish()?;
-        self.world.ap()?.radio.in_range(false)?;
+        self.ap()?.radio.in_range(false)?;
         Ok(self.judge(udp, tcp))
+    }
+
+    /// The access point that is walked up to: the open network's, where there is one.
+    fn ap(&self) -> Result<&AccessPoint> {
+        match self.world.open() {
+            Ok(open) => Ok(&open.ap),
+            Err(_) => self.world.ap(),
+        }
     }
 
     /// Reports the traffic; lost packets stop a demo too.
@@ -147,7 +165,7 @@ impl<'a> Script<'a> {
     }
 
     fn walk(&self, levels: &[i32]) -> Result<()> {
-        let ap = self.world.ap()?;
+        let ap = self.ap()?;
         for (place, level) in levels.iter().enumerate() {
             ap.radio.heard_at(*level)?;
             if place == 0 {

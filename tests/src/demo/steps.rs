@@ -18,6 +18,8 @@ pub(crate) enum Source {
     Agent,
     /// portal-aaa.
     Operator,
+    /// The gateway of an open network.
+    Gateway,
 }
 
 /// One row.
@@ -47,6 +49,99 @@ const fn operator(
 ) -> Row {
     Row { id, source: Source::Operator, event, what, evidence }
 }
+
+const fn gateway(
+    id: &'static str,
+    event: &'static str,
+    what: &'static str,
+    evidence: &'static [(&'static str, &'static str)],
+) -> Row {
+    Row { id, source: Source::Gateway, event, what, evidence }
+}
+
+/// Patent FIG. 6: an open network with a WISPr gateway. As FIG. 2 up to the login, and then its own numbers.
+const FIG_6: &[Row] = &[
+    agent("52", "started", "the offload agent is on the device", &[("version", "{}")]),
+    agent(
+        "50",
+        "cellular-up",
+        "attached; cellular carries traffic",
+        &[("imsi", "IMSI {}"), ("operator", "network {}"), ("interface", "by {}"), ("address", "{}")],
+    ),
+    agent(
+        "54",
+        "credential-requested",
+        "the agent sends its identifiers to the portal",
+        &[("imsi", "IMSI {}"), ("imei", "IMEI {}"), ("mac", "WLAN {}")],
+    ),
+    operator("56", "request-received", "the portal receives them", &[("source", "from {}")]),
+    operator("58", "credential-generated", "the portal makes username and password", &[("username", "{}")]),
+    operator(
+        "60",
+        "credential-stored",
+        "the subscriber database holds the record",
+        &[("store", "in {}"), ("mac", "for WLAN {}")],
+    ),
+    operator("62", "credential-issued", "the portal sends credential and policy", &[("source", "to {}")]),
+    agent("64", "credential-received", "the agent receives them", &[("username", "{}")]),
+    agent("68", "credential-installed", "the open network is known, disabled", &[("username", "for {}")]),
+    agent("67", "network-sensed", "the open network is sensed", &[("ssid", "{}"), ("signal_dbm", "{} dBm")]),
+    agent("112", "connected", "associated to its SSID, open", &[("cipher", "cipher {}"), ("bssid", "at {}")]),
+    agent("112", "wlan-address", "an address by DHCP", &[("address", "{}")]),
+    agent("114", "logging-in", "the agent asks the gateway for a login", &[("ssid", "of {}")]),
+    gateway(
+        "114",
+        "hotspot-redirected",
+        "the gateway holds the probe, and says where",
+        &[("address", "from {}")],
+    ),
+    gateway(
+        "114",
+        "hotspot-login-page",
+        "username and password over HTTPS, to the gateway",
+        &[("username", "{}"), ("address", "from {}")],
+    ),
+    gateway(
+        "116",
+        "hotspot-asks-aaa",
+        "the gateway asks the AAA by PAP, with the MAC",
+        &[("method", "{}"), ("mac", "MAC {}")],
+    ),
+    operator(
+        "116",
+        "login-accepted",
+        "the AAA knows password and MAC: Accept",
+        &[("method", "{}"), ("mac", "from {}"), ("nas", "by {}")],
+    ),
+    gateway(
+        "118",
+        "hotspot-opened",
+        "the gateway opens this MAC and address",
+        &[("mac", "{}"), ("address", "{}")],
+    ),
+    gateway("118", "hotspot-accounting-started", "accounting has started", &[("session", "session {}")]),
+    agent(
+        "118",
+        "logged-on",
+        "the agent is let through, and has seen that it is",
+        &[("gateway", "by {}"), ("location", "at {}"), ("ends_in_secs", "for {} s")],
+    ),
+    agent("probe", "probe-online", "the Internet answers by Wi-Fi", &[]),
+    agent("move", "moved-to-wifi", "the default route moves to Wi-Fi", &[]),
+    agent("down", "cellular-down", "old connections have drained; cellular is disconnected", &[]),
+    agent("fade", "returning", "Wi-Fi fades", &[("reason", "{}"), ("signal_dbm", "{} dBm")]),
+    agent(
+        "up",
+        "cellular-up",
+        "cellular is up again, before Wi-Fi is left",
+        &[("interface", "by {}"), ("address", "{}")],
+    ),
+    agent("back", "moved-to-cellular", "the default route moves back", &[]),
+    gateway("off", "hotspot-closed", "logged off: the gateway holds the address again", &[("address", "{}")]),
+    gateway("off", "hotspot-accounting-stopped", "accounting has ended", &[("seconds", "after {} s")]),
+    agent("off", "logged-off", "the gateway has said so", &[("confirmed", "confirmed: {}")]),
+    agent("left", "wifi-left", "Wi-Fi is left", &[]),
+];
 
 /// Patent FIG. 2, and then what it leaves open: the move, and the way back.
 const TABLE: &[Row] = &[
@@ -147,20 +242,28 @@ pub(crate) enum Meaning {
 
 /// Reads the logs of both programs.
 pub(crate) struct Story {
-    logs: [(Source, Follower); 2],
+    table: &'static [Row],
+    logs: Vec<(Source, Follower)>,
     seen: Vec<bool>,
     began_ms: Option<u64>,
 }
 
 impl Story {
-    /// Of these logs, from what is written next.
-    pub(crate) fn new(agent: &Path, operator: &Path) -> Self {
+    /// FIG. 2 in these logs, from what is written next.
+    pub(crate) fn fig_2(agent: &Path, operator: &Path) -> Self {
+        Self::new(TABLE, &[(Source::Agent, agent), (Source::Operator, operator)])
+    }
+
+    /// FIG. 6 in these logs, from what is written next.
+    pub(crate) fn fig_6(agent: &Path, operator: &Path, gateway: &Path) -> Self {
+        Self::new(FIG_6, &[(Source::Agent, agent), (Source::Operator, operator), (Source::Gateway, gateway)])
+    }
+
+    fn new(table: &'static [Row], logs: &[(Source, &Path)]) -> Self {
         Self {
-            logs: [
-                (Source::Agent, Follower::from_now(agent)),
-                (Source::Operator, Follower::from_now(operator)),
-            ],
-            seen: vec![false; TABLE.len()],
+            table,
+            logs: logs.iter().map(|(source, log)| (*source, Follower::from_now(log))).collect(),
+            seen: vec![false; table.len()],
             began_ms: None,
         }
     }
@@ -181,13 +284,13 @@ impl Story {
 
     /// Whether every row up to and including the last of this id has been seen.
     pub(crate) fn reached(&self, id: &str) -> bool {
-        let last = TABLE.iter().rposition(|row| row.id == id);
+        let last = self.table.iter().rposition(|row| row.id == id);
         last.is_some_and(|last| self.seen.iter().take(last + 1).all(|&seen| seen))
     }
 
     /// The first row that was not seen.
     pub(crate) fn missing(&self) -> Option<(&'static str, &'static str)> {
-        TABLE.iter().zip(&self.seen).find(|(_, seen)| !**seen).map(|(row, _)| (row.id, row.what))
+        self.table.iter().zip(&self.seen).find(|(_, seen)| !**seen).map(|(row, _)| (row.id, row.what))
     }
 
     fn meaning(&mut self, at: u64, source: Source, event: &Value) -> Option<Meaning> {
@@ -198,7 +301,8 @@ impl Story {
             let text = field(event, "detail").or_else(|| field(event, "message")).unwrap_or_default();
             return Some(Meaning::Trouble(Trouble { rank, reason, text }));
         }
-        let (row, seen) = TABLE
+        let (row, seen) = self
+            .table
             .iter()
             .zip(&mut self.seen)
             .find(|(row, seen)| !**seen && row.source == source && row.event == name)?;
@@ -241,7 +345,7 @@ mod tests {
     use super::*;
 
     fn story() -> Story {
-        Story::new(Path::new("/nonexistent/a"), Path::new("/nonexistent/b"))
+        Story::fig_2(Path::new("/nonexistent/a"), Path::new("/nonexistent/b"))
     }
 
     fn event(text: &str) -> (u64, Value) {

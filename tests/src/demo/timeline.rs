@@ -37,7 +37,7 @@ impl Timeline {
     }
 
     /// What will be seen.
-    pub(crate) fn title(&self, broken: Option<Break>, owner: Option<Owner>) {
+    pub(crate) fn title(&self, broken: Option<Break>, owner: Option<Owner>, wispr: bool) {
         if !self.shown {
             return;
         }
@@ -46,6 +46,9 @@ impl Timeline {
         println!("{}", self.paint(Tone::Head, "\n  One offload to Wi-Fi and the way back"));
         if let Some(owner) = owner {
             println!("  NetworkManager owns {}.", owned(owner));
+        }
+        if wispr {
+            println!("  The network is open, with a WISPr gateway (FIG. 6).");
         }
         println!(
             "  Kernel Wi-Fi, supplicant, access point, modem manager, portal and AAA are the real ones;"

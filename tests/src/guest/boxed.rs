@@ -1,5 +1,5 @@
-//! The inside of suites `modem` and `matrix`: a private copy of what a daemon touches, in the namespaces that `unshare`
-//! made.
+//! The inside of suites `modem`, `wispr` and `matrix`: a private copy of what a daemon touches, in the namespaces that
+//! `unshare` made.
 
 use std::{
     fs, io,
@@ -22,13 +22,21 @@ const LAYERED: [&str; 2] = ["/etc", "/var/lib"];
 pub(crate) fn run(suite: &str, only: Option<&str>, programs: &Path, out: &Path) -> Result<bool> {
     let reporter = Reporter::new(io::stdout());
     match suite {
-        "modem" => modem(only, programs, out, &reporter),
+        "modem" => world(cases::modem, only, programs, out, &reporter),
+        "wispr" => world(cases::wispr::run, only, programs, out, &reporter),
         "matrix" => matrix::inside(only, out, &reporter),
         _ => bail!("no suite {suite} runs in namespaces"),
     }
 }
 
-fn modem(only: Option<&str>, programs: &Path, out: &Path, reporter: &Reporter) -> Result<bool> {
+/// A suite that makes a world of its own.
+fn world(
+    run: fn(Option<&str>, &Options, &Reporter) -> Result<bool>,
+    only: Option<&str>,
+    programs: &Path,
+    out: &Path,
+    reporter: &Reporter,
+) -> Result<bool> {
     private_folders()?;
     let options = Options {
         feed: Feed::Honest,
@@ -37,7 +45,7 @@ fn modem(only: Option<&str>, programs: &Path, out: &Path, reporter: &Reporter) -
         work: PathBuf::from("/run/lab"),
         out: out.to_owned(),
     };
-    let good = cases::modem(only, &options, reporter)?;
+    let good = run(only, &options, reporter)?;
     reporter.send(&Line::End);
     Ok(good)
 }

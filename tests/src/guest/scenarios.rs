@@ -23,7 +23,7 @@ pub(crate) fn run(order: &Order, reporter: &Reporter) -> Result<bool> {
         out: PathBuf::from(OUT),
     };
     match order {
-        Order::Demo { broken, owner } => script::run(*broken, *owner, &options, reporter),
+        Order::Demo { broken, owner, wispr } => script::run(*broken, *owner, *wispr, &options, reporter),
         Order::Handover { only, moves, full } => {
             let extent = handover::Extent { moves: *moves, full: *full };
             handover::run(only.as_deref(), extent, &options, reporter)

@@ -293,6 +293,7 @@ impl<'a> Device<'a> {
                     self.later(41, Input::Probe(probe::Event::Standing));
                 }
             }
+            Action::Wispr(_) => bail!("a login page was asked for where no network is open"),
             Action::Note(Note::Failed { failure, text }) => self.failed.push(format!("{failure:?}: {text}")),
             Action::Note(_) | Action::Save(_) | Action::SetClock(_) => {}
             Action::Wlan(wlan::Command::Watch { .. } | wlan::Command::Unwatch) => {}
@@ -423,7 +424,14 @@ impl<'a> Device<'a> {
             links::Command::AcquireWlan { .. } if self.associated => {
                 self.leased = true;
                 let address = Ipv4Addr::new(10, 9, 0, 100);
-                let lease = Lease { address, prefix: 24, router: None, dns: Vec::new(), mtu: None };
+                let lease = Lease {
+                    address,
+                    prefix: 24,
+                    router: None,
+                    dns: Vec::new(),
+                    mtu: None,
+                    captive_api: None,
+                };
                 links::Event::WlanReady(lease)
             }
             links::Command::AcquireWlan { .. } => links::Event::NoLease("no answer".into()),

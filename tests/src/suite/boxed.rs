@@ -1,4 +1,4 @@
-//! Suites `modem` and `matrix`: on this machine, in network, mount and process namespaces of its own.
+//! Suites `modem`, `wispr` and `matrix`: on this machine, in network, mount and process namespaces of its own.
 //!
 //! Inside, every interface is private, and for `modem` `/run` and `/etc` too, so that the real system bus, resolver and
 //! routes are not touched, and whatever is left running goes with the namespaces.
@@ -23,12 +23,20 @@ use crate::{
 /// Suite `modem`.
 pub(super) fn modem(filter: Option<&str>) -> Result<Vec<Case>> {
     packages::ensure(packages::MODEM)?;
+    message_centre()?;
     run("modem", filter, &workshop::out("modem")?)
+}
+
+/// Suite `wispr`.
+pub(super) fn wispr(filter: Option<&str>) -> Result<Vec<Case>> {
+    packages::ensure(packages::WISPR)?;
+    run("wispr", filter, &workshop::out("wispr")?)
 }
 
 /// Suite `matrix`; shows what came out as a table.
 pub(super) fn matrix(filter: Option<&str>) -> Result<Vec<Case>> {
     packages::ensure(packages::MATRIX)?;
+    message_centre()?;
     let out = workshop::out("matrix")?;
     let cases = run("matrix", filter, &out)?;
     if let Ok(table) = fs::read_to_string(out.join(matrix::table::FILE)) {
@@ -37,8 +45,11 @@ pub(super) fn matrix(filter: Option<&str>) -> Result<Vec<Case>> {
     Ok(cases)
 }
 
+fn message_centre() -> Result<()> {
+    progress::step("the message centre's SMPP package", || smsc::fetch().map(drop))
+}
+
 fn run(suite: &str, filter: Option<&str>, out: &Path) -> Result<Vec<Case>> {
-    progress::step("the message centre's SMPP package", || smsc::fetch().map(drop))?;
     let errors = out.join("suite.log");
     let mut command = packages::as_root("unshare");
     command.args(["--net", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc"]);

@@ -40,7 +40,7 @@ struct Suite {
     run: fn(Wanted<'_>) -> Result<Vec<Case>>,
 }
 
-const SUITES: [Suite; 7] = [
+const SUITES: [Suite; 8] = [
     Suite {
         name: "unit",
         about: "cargo test: units, properties, protocol pairs, eapol_test",
@@ -70,6 +70,12 @@ const SUITES: [Suite; 7] = [
         about: "real ModemManager on a simulated modem, without a virtual machine",
         whole: true,
         run: |wanted| boxed::modem(wanted.part),
+    },
+    Suite {
+        name: "wispr",
+        about: "the agent's WISPr client at a real gateway and the real AAA, over a wire",
+        whole: true,
+        run: |wanted| boxed::wispr(wanted.part),
     },
     Suite {
         name: "vm",

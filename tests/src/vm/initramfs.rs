@@ -23,7 +23,7 @@ pub(crate) const ORDER_FILE: &str = "/etc/lab-order.json";
 pub(crate) const PROJECT: &str = "/usr/share/wifi-offload";
 
 /// Debian's programs in the guest.
-const DEBIAN_PROGRAMS: [&str; 15] = [
+const DEBIAN_PROGRAMS: [&str; 16] = [
     "wpa_supplicant",
     "wpa_cli",
     "hostapd",
@@ -35,6 +35,7 @@ const DEBIAN_PROGRAMS: [&str; 15] = [
     "ModemManager",
     "dbus-daemon",
     "dnsmasq",
+    "nft",
     "NetworkManager",
     "nmcli",
     "busybox",
@@ -60,7 +61,7 @@ const DEBIAN_FILES: [&str; 11] = [
 ];
 
 /// Kernel modules, by name; what they need comes along.
-const MODULES: [&str; 14] = [
+const MODULES: [&str; 20] = [
     "virtio_pci",
     "virtio_rng",
     "9pnet_virtio",
@@ -76,6 +77,13 @@ const MODULES: [&str; 14] = [
     "tcp_diag",
     "udp_diag",
     "af_packet_diag",
+    // For the rules of an open network's gateway; the first is what the second asks the kernel for.
+    "crc32c_generic",
+    "nf_tables",
+    "nft_chain_nat",
+    "nft_redir",
+    "nft_reject",
+    "nft_reject_ipv4",
 ];
 
 /// Users that the daemons want to be.

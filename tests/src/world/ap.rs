@@ -1,4 +1,4 @@
-//! The access point: hostapd on a simulated radio, DHCP, and an uplink to the core. And a rogue one.
+//! The access point: hostapd on a simulated radio, DHCP, and an uplink to the core. A rogue one, and an open one.
 
 use std::{fs, path::Path, time::Duration};
 
@@ -17,12 +17,15 @@ use super::{
 const START_LIMIT: Duration = Duration::from_secs(30);
 /// Where its control socket is.
 const CONTROL: &str = "/run/hostapd";
+/// Interface of the open network's radio.
+pub(crate) const OPEN: &str = "wlan3";
 /// Signal in the middle of the cell, dBm.
 pub(crate) const NEAR: i32 = -50;
 
-/// Radios are loaded once: the first is the operator's access point, the second the laptop's, the third the rogue's.
+/// Radios are loaded once: the first is the operator's access point, the second the laptop's, the third the rogue's, the
+/// fourth the open network's.
 pub(crate) fn load_radios() -> Result<()> {
-    radio::load(3)
+    radio::load(4)
 }
 
 /// An access point on the air.
@@ -63,34 +66,28 @@ impl AccessPoint {
             aaa = plan::AAA,
             secret = plan::NAS_SECRET,
         );
-        let hostapd = hostapd("hostapd", &[], "wlan0", &place, &radius, work, logs)?;
-        let mut dhcp = Daemon::new(
-            "dnsmasq-ap",
-            &place,
-            logs,
-            &[
-                "dnsmasq",
-                "--keep-in-foreground",
-                "--conf-file=/dev/null",
-                "--user=root",
-                "--pid-file=",
-                "--port=0",
-                "--interface=wlan0",
-                "--dhcp-range=10.9.0.100,10.9.0.150,1h",
-                "--dhcp-option=option:router,10.9.0.1",
-                "--dhcp-option=option:dns-server,10.64.0.53",
-                "--dhcp-authoritative",
-                // It would probe an address for two to three seconds before it offers it.
-                "--no-ping",
-                "--dhcp-leasefile=/dev/null",
-                "--log-dhcp",
-                "--log-facility=-",
-            ],
-        );
-        dhcp.start()?;
+        let hostapd = hostapd("hostapd", &[], "wlan0", &place, &enterprise(&radius), work, logs)?;
+        let dhcp = dhcp("dnsmasq-ap", &place, "wlan0", "10.9.0", &[], logs)?;
         let made = Self { place, radio, hostapd, _dhcp: Some(dhcp) };
         made.radio.heard_at(NEAR)?;
         Ok(made)
+    }
+
+    /// An open network of a gateway that is at `place`; out of range at first.
+    pub(crate) fn build_open(place: &Netns, work: &Path, logs: &Path) -> Result<Self> {
+        let radio = Radio::take(OPEN, place)?;
+        radio.in_range(false)?;
+        let settings = format!("ssid={}\n", plan::HOTSPOT_SSID);
+        let hostapd = hostapd("hostapd-open", &[], OPEN, place, &settings, work, logs)?;
+        radio.heard_at(NEAR)?;
+        Ok(Self { place: place.clone(), radio, hostapd, _dhcp: None })
+    }
+
+    /// Begins to give addresses in an open network, and tells where its captive portal API is (RFC 8910 §2.1).
+    pub(crate) fn give_addresses(&mut self, logs: &Path) -> Result<()> {
+        let api = format!("--dhcp-option=114,https://{}/captive", plan::HOTSPOT_NAME);
+        self._dhcp = Some(dhcp("dnsmasq-open", &self.place, OPEN, "10.19.0", &[&api], logs)?);
+        Ok(())
     }
 
     /// Says goodbye to a station.
@@ -133,10 +130,49 @@ impl AccessPoint {
             path("aaa.key"),
         );
         // Its log has every identity that it is given and every state of its EAP server.
-        let hostapd = hostapd("hostapd-rogue", &["-dd"], "wlan2", &place, &own_server, work, logs)?;
+        let hostapd =
+            hostapd("hostapd-rogue", &["-dd"], "wlan2", &place, &enterprise(&own_server), work, logs)?;
         radio.heard_at(NEAR)?;
         Ok(Self { place, radio, hostapd, _dhcp: None })
     }
+}
+
+/// 802.1X under the operator's network name.
+fn enterprise(server: &str) -> String {
+    format!(
+        "ssid={}\nwpa=2\nwpa_key_mgmt=WPA-EAP WPA-EAP-SHA256\nrsn_pairwise=CCMP\nieee80211w=1\n\
+         ieee8021x=1\neapol_version=2\n{server}",
+        plan::SSID
+    )
+}
+
+/// Addresses of `net`.0/24 for who comes by this interface; `net`.1 is the router.
+fn dhcp(name: &str, place: &Netns, interface: &str, net: &str, more: &[&str], logs: &Path) -> Result<Daemon> {
+    let interface = format!("--interface={interface}");
+    let range = format!("--dhcp-range={net}.100,{net}.150,1h");
+    let router = format!("--dhcp-option=option:router,{net}.1");
+    let mut words = vec![
+        "dnsmasq",
+        "--keep-in-foreground",
+        "--conf-file=/dev/null",
+        "--user=root",
+        "--pid-file=",
+        "--port=0",
+        &interface,
+        &range,
+        &router,
+        "--dhcp-option=option:dns-server,10.64.0.53",
+        "--dhcp-authoritative",
+        // It would probe an address for two to three seconds before it offers it.
+        "--no-ping",
+        "--dhcp-leasefile=/dev/null",
+        "--log-dhcp",
+        "--log-facility=-",
+    ];
+    words.extend(more);
+    let mut dhcp = Daemon::new(name, place, logs, &words);
+    dhcp.start()?;
+    Ok(dhcp)
 }
 
 fn hostapd(
@@ -144,17 +180,14 @@ fn hostapd(
     options: &[&str],
     interface: &str,
     place: &Netns,
-    server: &str,
+    network: &str,
     work: &Path,
     logs: &Path,
 ) -> Result<Daemon> {
     let path = work.join(format!("{name}.conf"));
     // No country code: the regulatory database is not in the guest, and channel 1 is allowed everywhere.
     let settings = format!(
-        "interface={interface}\ndriver=nl80211\nctrl_interface={CONTROL}\nssid={ssid}\nhw_mode=g\nchannel=1\nieee80211n=1\nwmm_enabled=1\n\
-         wpa=2\nwpa_key_mgmt=WPA-EAP WPA-EAP-SHA256\nrsn_pairwise=CCMP\nieee80211w=1\n\
-         ieee8021x=1\neapol_version=2\n{server}",
-        ssid = plan::SSID,
+        "interface={interface}\ndriver=nl80211\nctrl_interface={CONTROL}\nhw_mode=g\nchannel=1\nieee80211n=1\nwmm_enabled=1\n{network}",
     );
     fs::write(&path, settings).with_context(|| path.display().to_string())?;
     let path = path.to_string_lossy();

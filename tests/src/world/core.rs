@@ -38,6 +38,7 @@ impl Core {
         let listen: Vec<String> =
             plan::DNS.iter().map(|address| format!("--listen-address={address}")).collect();
         let answer = format!("--address=/{}/{}", plan::PORTAL_NAME, plan::PORTAL_ADDRESS);
+        let hotspot = format!("--address=/hotspot.example/{}", plan::HOTSPOT_ADDRESS);
         let mut words = vec![
             "dnsmasq",
             "--keep-in-foreground",
@@ -49,6 +50,7 @@ impl Core {
             "--bind-interfaces",
             "--log-facility=-",
             &answer,
+            &hotspot,
         ];
         words.extend(listen.iter().map(String::as_str));
         let dns = Daemon::new("dnsmasq-core", &place, logs, &words);
@@ -181,6 +183,19 @@ impl Core {
         let words =
             ["nas", "add", "access-point", "--network", &network, "--secret", secret, "--coa-port", &coa];
         self.admin(&words)?;
+        let network = format!("{}/32", plan::HOTSPOT_UPLINK);
+        let (secret, coa) = (plan::HOTSPOT_SECRET, plan::HOTSPOT_COA_PORT.to_string());
+        self.admin(&[
+            "nas",
+            "add",
+            "hotspot",
+            "--network",
+            &network,
+            "--secret",
+            secret,
+            "--coa-port",
+            &coa,
+        ])?;
         self.admin(&[
             "gateway",
             "add",

@@ -8,7 +8,7 @@ pub(crate) mod bare;
 pub(crate) mod capture;
 mod cellular;
 mod control;
-mod core;
+pub(crate) mod core;
 pub(crate) mod daemon;
 mod laptop;
 pub(crate) mod netns;
@@ -31,7 +31,14 @@ use std::{
 
 use anyhow::{Result, anyhow, bail};
 
-use crate::{clock, demo::steps::Story, report::Reporter, traffic::Server, workshop};
+use crate::{
+    clock,
+    demo::steps::Story,
+    hotspot::{Authority, Hotspot},
+    report::Reporter,
+    traffic::Server,
+    workshop,
+};
 use ap::AccessPoint;
 use capture::Capture;
 use cellular::Cellular;
@@ -77,6 +84,7 @@ pub(crate) struct World {
     /// NetworkManager, where it owns something.
     manager: Option<Manager>,
     rogue: Option<AccessPoint>,
+    open: Option<OpenNetwork>,
     captures: Vec<Capture>,
     ap: Option<AccessPoint>,
     smsc: Option<MessageCentre>,
@@ -88,6 +96,14 @@ pub(crate) struct World {
     pub(crate) core: Core,
     options: Options,
     wlan_mac: Option<String>,
+}
+
+/// An open network: its access point, and the gateway behind that.
+pub(crate) struct OpenNetwork {
+    /// On the air.
+    pub(crate) ap: AccessPoint,
+    /// Who lets stations through.
+    pub(crate) hotspot: Hotspot,
 }
 
 impl World {
@@ -110,6 +126,7 @@ impl World {
             supplicant: None,
             manager: None,
             rogue: None,
+            open: None,
             captures: Vec::new(),
             ap: None,
             smsc: None,
@@ -157,10 +174,54 @@ impl World {
         Ok(())
     }
 
+    /// An open network with a WISPr gateway, out of range; a policy that names it; an agent that trusts who signed the
+    /// login page's certificate. Once: the agent must not run, and starts with nothing learnt.
+    pub(crate) fn set_up_hotspot(&mut self) -> Result<()> {
+        if self.open.is_some() {
+            return Ok(());
+        }
+        let Options { work, out, .. } = &self.options;
+        let logs = out.join("log");
+        // nft's first question is not one for which the kernel loads them by itself.
+        workshop::run(Command::new("modprobe").args([
+            "-a",
+            "nf_tables",
+            "nft_chain_nat",
+            "nft_redir",
+            "nft_reject_ipv4",
+        ]))?;
+        let authority = Authority::new()?;
+        let hotspot = Hotspot::build(&self.core.place, &authority, work, &logs)?;
+        let mut ap = AccessPoint::build_open(&hotspot.place, work, &logs)?;
+        hotspot.open(ap::OPEN, &authority, &[plan::HOTSPOT_NAME])?;
+        ap.give_addresses(&logs)?;
+        self.agent.lay_over(Some(&format!("[wlan]\nlogin-ca = \"{}\"\n", hotspot.ca.display())))?;
+        self.agent.forget()?;
+        let networks = format!(
+            "[{{ ssid = \"{}\", priority = 10 }}, {{ ssid = \"{}\", priority = 5, wispr = \
+             {{ login-names = [\"{}\"], location = \"OPERATOR,\" }} }}]",
+            plan::SSID,
+            plan::HOTSPOT_SSID,
+            plan::HOTSPOT_NAME
+        );
+        self.core.set_policy(&[("networks", &networks)])?;
+        self.open = Some(OpenNetwork { ap, hotspot });
+        Ok(())
+    }
+
+    /// The open network; [`World::set_up_hotspot`] makes it.
+    pub(crate) fn open(&self) -> Result<&OpenNetwork> {
+        self.open.as_ref().ok_or_else(|| anyhow!("a world without open network"))
+    }
+
     /// Everybody out of range, and what a failed case may have left behind put right.
     pub(crate) fn calm(&mut self) -> Result<()> {
         self.rogue = None;
         self.take_back()?;
+        if let Some(open) = &self.open {
+            open.ap.radio.in_range(false)?;
+            open.hotspot.calm()?;
+        }
         self.cellular.set_feed(Feed::Honest);
         self.cellular.start_manager()?;
         if let Some(ap) = &self.ap {
@@ -221,7 +282,11 @@ impl World {
 
     /// The story that agent and operator write from now on.
     pub(crate) fn story(&self) -> Story {
-        Story::new(self.agent.daemon.log(), self.core.portal_aaa.log())
+        let (agent, operator) = (self.agent.daemon.log(), self.core.portal_aaa.log());
+        match &self.open {
+            None => Story::fig_2(agent, operator),
+            Some(open) => Story::fig_6(agent, operator, open.hotspot.log()),
+        }
     }
 
     /// Starts the agent where it does not run.
@@ -243,6 +308,9 @@ impl World {
         let has_wifi = self.manager.as_ref().is_some_and(Manager::has_wifi);
         if let Some(supplicant) = self.supplicant.as_mut().filter(|_| !has_wifi) {
             supplicant.daemon.must_run()?;
+        }
+        if let Some(open) = &mut self.open {
+            open.ap.hostapd.must_run()?;
         }
         self.ap.as_mut().map_or(Ok(()), |ap| ap.hostapd.must_run())
     }

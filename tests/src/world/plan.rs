@@ -65,6 +65,22 @@ pub(crate) const SMSC_PORT: u16 = 2775;
 pub(crate) const SMSC_USER: &str = "portal";
 /// Its password.
 pub(crate) const SMSC_PASSWORD: &str = "smsc-pwd";
+/// The open network of a WISPr gateway.
+pub(crate) const HOTSPOT_SSID: &str = "operator-hotspot";
+/// The gateway in that network, /24.
+pub(crate) const HOTSPOT_ADDRESS: &str = "10.19.0.1";
+/// Gateway and core, /24: the gateway's end and the core's (AAA).
+pub(crate) const HOTSPOT_UPLINK: &str = "10.66.0.1";
+/// The AAA as the gateway reaches it.
+pub(crate) const HOTSPOT_AAA: &str = "10.66.0.2";
+/// RADIUS secret between them.
+pub(crate) const HOTSPOT_SECRET: &str = "hotspot-gateway-and-its-secret";
+/// Where the gateway takes Disconnect-Requests.
+pub(crate) const HOTSPOT_COA_PORT: u16 = 3799;
+/// Name of the login page.
+pub(crate) const HOTSPOT_NAME: &str = "login.hotspot.example";
+/// What the gateway calls its place.
+pub(crate) const HOTSPOT_LOCATION: &str = "OPERATOR,Station hall";
 /// The laptop's WLAN card.
 pub(crate) const LAPTOP_WLAN: &str = "wlan1";
 /// The access point in its own WLAN, /24.

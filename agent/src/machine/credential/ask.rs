@@ -23,7 +23,7 @@ pub(in crate::machine) enum Way {
 impl Machine {
     pub(super) fn trigger(&self) -> Option<(Trigger, Way)> {
         let keeper = &self.credential;
-        let busy = matches!(self.state, State::Joining | State::Verifying | State::Returning);
+        let busy = self.state.is_arriving() || self.state == State::Returning;
         let may_ask = !busy && !keeper.asking() && self.now.since_boot >= keeper.renew.retry_at;
         if !may_ask || self.wlan.is_none() || self.roaming_is_too_dear() {
             return None;

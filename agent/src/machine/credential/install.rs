@@ -78,7 +78,9 @@ impl Machine {
             supplicant::Event::JoinFailed { failure, text } => self.learn_refusal(failure, &text),
             supplicant::Event::Connected { bssid, pairwise_cipher, tls_version, key_mgmt: _ } => {
                 self.note(Note::Connected { bssid, cipher: pairwise_cipher, tls_version });
+                // An open network has asked nobody yet.
                 if self.state == State::Joining
+                    && !self.join.is_hotspot()
                     && let Some(username) = self.credential.install.username.clone()
                 {
                     self.credential.accepted(&username);
@@ -93,8 +95,8 @@ impl Machine {
         }
     }
 
-    fn learn_refusal(&mut self, failure: JoinFailure, text: &str) {
-        let joining = self.state == State::Joining;
+    pub(in crate::machine) fn learn_refusal(&mut self, failure: JoinFailure, text: &str) {
+        let joining = matches!(self.state, State::Joining | State::LoggingIn);
         let seen = match failure {
             JoinFailure::CertificateDate if !self.clock.confirmed() => Failure::Clock,
             other => other.into(),

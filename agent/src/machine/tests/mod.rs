@@ -1,6 +1,7 @@
 //! The machine on a virtual clock, with simulated worlds.
 
 mod device;
+mod hotspot;
 mod invariants;
 mod keep;
 mod life;

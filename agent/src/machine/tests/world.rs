@@ -16,6 +16,7 @@ use crate::{
     modem::{self, Bearer, Ipv4Config, Presence, Registration, Snapshot},
     provision, supplicant,
     vault::Stored,
+    wispr,
     wlan::{
         self, Bss, Interface,
         links::{self, Lease, Link},
@@ -40,6 +41,7 @@ pub(super) fn lease() -> Lease {
         router: Some(Ipv4Addr::new(10, 9, 0, 1)),
         dns: vec![],
         mtu: None,
+        captive_api: None,
     }
 }
 
@@ -84,6 +86,12 @@ pub(super) struct Outside {
     pub(super) delivery: bool,
     /// The device's setting.
     pub(super) sms: SmsUse,
+    /// What a gateway answers to a login; a good session where nothing is set.
+    pub(super) gateway: Option<wispr::Event>,
+    /// The gateway's answer to a log-off is lost.
+    pub(super) mute: bool,
+    /// The gateway holds the device: every probe is answered by its page.
+    pub(super) captive: bool,
 }
 
 impl Default for Outside {
@@ -117,6 +125,9 @@ impl Default for Outside {
             no_sms: false,
             delivery: false,
             sms: SmsUse::Never,
+            gateway: None,
+            mute: false,
+            captive: false,
         }
     }
 }
@@ -150,6 +161,10 @@ pub(super) struct World {
     /// Versions that requests told.
     pub(super) told_versions: Vec<Option<u64>>,
     pub(super) probes: Vec<Duration>,
+    /// What gateways were asked, and whether the association stood then.
+    pub(super) gateway: Vec<(&'static str, bool)>,
+    /// Passwords that gateways were told.
+    pub(super) told: Vec<String>,
     /// The kernel asks by a standing connection, since.
     pub(super) standing: Option<Duration>,
     pub(super) saves: u64,
@@ -240,6 +255,8 @@ impl World {
             reports: Vec::new(),
             told_versions: Vec::new(),
             probes: Vec::new(),
+            gateway: Vec::new(),
+            told: Vec::new(),
             standing: None,
             saves: 0,
             unlocks: 0,
@@ -541,9 +558,16 @@ impl World {
                 self.probes.push(self.now);
                 let trapped = self.outside.trap && self.route == Some(Link::Wlan);
                 let online = self.outside.internet && !trapped && self.associated && self.leased;
-                let event =
-                    if online { probe::Event::Online } else { probe::Event::Offline("no answer".into()) };
-                self.later(if online { 40 } else { 3000 }, Input::Probe(event));
+                let online = online && !self.outside.captive;
+                let event = if online {
+                    probe::Event::Online
+                } else if self.outside.captive && self.associated {
+                    probe::Event::Captive { status: 302 }
+                } else {
+                    probe::Event::Offline("no answer".into())
+                };
+                let answered = !matches!(event, probe::Event::Offline(_));
+                self.later(if answered { 40 } else { 3000 }, Input::Probe(event));
                 if online && stay && self.outside.stands {
                     self.standing = Some(self.now);
                     self.later(41, Input::Probe(probe::Event::Standing));
@@ -559,7 +583,32 @@ impl World {
                 self.clock_sets.push(unix);
                 self.wall = Some(unix.saturating_sub(self.now.as_secs()));
             }
+            Action::Wispr(command) => self.gateway(command),
             Action::Note(note) => self.story.push((self.now, note)),
+        }
+    }
+
+    fn gateway(&mut self, command: wispr::Command) {
+        let stands = self.associated;
+        match command {
+            wispr::Command::LogOn(task) => {
+                self.gateway.push(("log-on", stands));
+                self.told.push(task.username.clone());
+                let good = wispr::Event::LoggedOn {
+                    gateway: "login.hotspot.example".into(),
+                    location: None,
+                    ends_in: None,
+                };
+                let event = self.outside.gateway.clone().unwrap_or(good);
+                self.later(600, Input::Wispr(event));
+            }
+            wispr::Command::LogOff => {
+                self.gateway.push(("log-off", stands));
+                if !self.outside.mute {
+                    self.later(300, Input::Wispr(wispr::Event::LoggedOff { confirmed: true }));
+                }
+            }
+            wispr::Command::Forget => self.gateway.push(("forget", stands)),
         }
     }
 

@@ -12,6 +12,7 @@ use crate::{
         AfterMove, ApFilter, MAX_RESERVE, Network, Offload, Policy, Sequence, SmsUse, Threshold,
         UseCredential,
     },
+    wispr::Wispr,
     xml::MAX_NETWORKS,
 };
 
@@ -68,7 +69,7 @@ pub(super) fn write(policy: &Policy, realm: &str) -> Zeroizing<Vec<u8>> {
     let mut writer = Writer::new();
     writer.number(*version);
     writer.number(networks.len() as u64);
-    for Network { ssid, priority, operator_owned: _ } in networks {
+    for Network { ssid, priority, operator_owned: _, wispr: _ } in networks {
         writer.block(ssid.as_bytes());
         writer.signed(*priority);
     }
@@ -105,6 +106,13 @@ pub(super) fn write(policy: &Policy, realm: &str) -> Zeroizing<Vec<u8>> {
     let passpoints =
         if passpoints.is_empty() { Vec::new() } else { serde_json::to_vec(passpoints).unwrap_or_default() };
     writer.block(&passpoints);
+    let hotspots: Vec<Option<&Wispr>> = networks.iter().map(|network| network.wispr.as_ref()).collect();
+    let hotspots = if hotspots.iter().all(Option::is_none) {
+        Vec::new()
+    } else {
+        serde_json::to_vec(&hotspots).unwrap_or_default()
+    };
+    writer.block(&hotspots);
     writer.done()
 }
 
@@ -142,6 +150,16 @@ pub(super) fn read(octets: &[u8], realm: &str) -> Result<Policy, SmsError> {
         [] => Vec::new(),
         json => serde_json::from_slice(json).map_err(|_| SmsError::Value("passpoints"))?,
     };
+    // Portals before 0.2.0 end here.
+    if !reader.is_empty() {
+        let hotspots: Vec<Option<Wispr>> = match reader.block("wispr")? {
+            [] => Vec::new(),
+            json => serde_json::from_slice(json).map_err(|_| SmsError::Value("wispr"))?,
+        };
+        for (network, wispr) in networks.iter_mut().zip(hotspots) {
+            network.wispr = wispr;
+        }
+    }
     Ok(Policy {
         version,
         networks,

@@ -144,6 +144,11 @@ impl<'a> Reader<'a> {
         if filled { Ok(digits) } else { Err(SmsError::Value(what)) }
     }
 
+    /// All has been read.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
     /// What has not been read.
     pub(super) fn rest(&mut self) -> &'a [u8] {
         std::mem::take(&mut self.0)

@@ -17,6 +17,7 @@ use crate::{
     },
     passpoint::{MAX_CONSORTIUMS, MAX_DOMAINS, MAX_PASSPOINTS, Passpoint},
     secret::Password,
+    wispr::{MAX_HOTSPOTS, MAX_LOCATION, MAX_LOGIN_NAMES, Wispr, is_login_name},
 };
 
 const ROOT: &str = "credential";
@@ -131,7 +132,8 @@ fn read_mac_mode(node: &Node) -> Result<MacMode, XmlError> {
 }
 
 fn write_policy(w: &mut Writer, policy: &Policy) -> Result<(), XmlError> {
-    if policy.networks.len() > MAX_NETWORKS {
+    let hotspots = policy.networks.iter().filter(|network| network.wispr.is_some()).count();
+    if policy.networks.len() > MAX_NETWORKS || hotspots > MAX_HOTSPOTS {
         return Err(XmlError::TooMany);
     }
     w.leaf("version", &policy.version.to_string());
@@ -142,7 +144,10 @@ fn write_policy(w: &mut Writer, policy: &Policy) -> Result<(), XmlError> {
             if network.operator_owned {
                 w.leaf("operator-owned", "true");
             }
-            Ok(())
+            match &network.wispr {
+                Some(wispr) => w.parent("wispr", |w| write_wispr(w, wispr)),
+                None => Ok(()),
+            }
         })?;
     }
     w.leaf("enter-dbm", &policy.enter_dbm.to_string());
@@ -155,6 +160,26 @@ fn write_policy(w: &mut Writer, policy: &Policy) -> Result<(), XmlError> {
     w.leaf("renew-after-return", if policy.renew_after_return { "true" } else { "false" });
     w.leaf("renew-every-secs", &policy.renew_every_secs.to_string());
     write_later(w, policy)
+}
+
+fn write_wispr(w: &mut Writer, wispr: &Wispr) -> Result<(), XmlError> {
+    if !(1..=MAX_LOGIN_NAMES).contains(&wispr.login_names.len()) {
+        return Err(XmlError::TooMany);
+    }
+    for name in &wispr.login_names {
+        w.leaf("login-name", login_name(name)?);
+    }
+    if let Some(location) = &wispr.location {
+        w.leaf("location", line("location", location, MAX_LOCATION)?);
+    }
+    if wispr.stay_logged_on {
+        w.leaf("stay-logged-on", "true");
+    }
+    Ok(())
+}
+
+fn login_name(name: &str) -> Result<&str, XmlError> {
+    if is_login_name(name) { Ok(name) } else { Err(XmlError::Value { element: "login-name" }) }
 }
 
 /// What came after version 0.1.0 is left out where it says what a peer without it does anyway.
@@ -227,7 +252,11 @@ fn read_policy(node: &Node) -> Result<Policy, XmlError> {
             ssid: line("ssid", child(network, "ssid")?, MAX_SSID)?.to_owned(),
             priority: number("priority", child(network, "priority")?)?,
             operator_owned: later(network, "operator-owned", boolean)?,
+            wispr: network.optional("wispr")?.map(read_wispr).transpose()?,
         });
+    }
+    if networks.iter().filter(|network| network.wispr.is_some()).count() > MAX_HOTSPOTS {
+        return Err(XmlError::TooMany);
     }
     let seconds = |element| child(node, element).and_then(|text| number::<u32>(element, text));
     let dbm = |element| child(node, element).and_then(|text| number::<i32>(element, text));
@@ -257,6 +286,19 @@ fn read_policy(node: &Node) -> Result<Policy, XmlError> {
         renew_on_attach: later(node, "renew-on-attach", boolean)?,
         sms: later(node, "sms", SmsUse::read)?,
     })
+}
+
+fn read_wispr(node: &Node) -> Result<Wispr, XmlError> {
+    let name = |node: &Node| node.leaf("login-name").and_then(login_name).map(str::to_owned);
+    let location = |node: &Node| {
+        node.leaf("location").and_then(|text| line("location", text, MAX_LOCATION)).map(str::to_owned)
+    };
+    let wispr = Wispr {
+        login_names: node.all("login-name").map(name).collect::<Result<_, _>>()?,
+        location: node.optional("location")?.map(location).transpose()?,
+        stay_logged_on: later(node, "stay-logged-on", boolean)?,
+    };
+    if (1..=MAX_LOGIN_NAMES).contains(&wispr.login_names.len()) { Ok(wispr) } else { Err(XmlError::TooMany) }
 }
 
 fn read_passpoints(node: &Node) -> Result<Vec<Passpoint>, XmlError> {

@@ -13,6 +13,7 @@ use provisioning::{
     passpoint::{MAX_CONSORTIUMS, MAX_DOMAINS, MAX_PASSPOINTS, Oi, Passpoint},
     report::{CredentialReport, Failure, Outcome, Proof},
     secret::Password,
+    wispr::{MAX_LOGIN_NAMES, Wispr},
 };
 
 /// Every value that may stand in a request.
@@ -144,9 +145,16 @@ fn mac_mode() -> impl Strategy<Value = MacMode> {
     prop_oneof![Just(MacMode::Permanent), station().prop_map(MacMode::Issued), Just(MacMode::Unbound)]
 }
 
+fn wispr() -> impl Strategy<Value = Wispr> {
+    let name = "(\\*\\.)?[a-z0-9]{1,9}(\\.[a-z][a-z0-9]{0,9}){1,3}";
+    (vec(name, 1..=MAX_LOGIN_NAMES), option::of(line(20)), any::<bool>())
+        .prop_map(|(login_names, location, stay_logged_on)| Wispr { login_names, location, stay_logged_on })
+}
+
 fn policy() -> impl Strategy<Value = Policy> {
-    let network = (line(8), any::<i32>(), any::<bool>())
-        .prop_map(|(ssid, priority, operator_owned)| Network { ssid, priority, operator_owned });
+    let network = (line(8), any::<i32>(), any::<bool>(), option::of(wispr())).prop_map(
+        |(ssid, priority, operator_owned, wispr)| Network { ssid, priority, operator_owned, wispr },
+    );
     let after = select(vec![AfterMove::Down, AfterMove::Standby, AfterMove::Backup]);
     let signal = (any::<i32>(), any::<i32>(), any::<u32>(), any::<u32>());
     let rest = (line(80), after, any::<u32>(), any::<bool>(), any::<u64>());
