@@ -23,6 +23,8 @@ use nix::{
 };
 use serde_json::Value;
 
+#[path = "cli/doctor.rs"]
+mod doctor;
 #[path = "cli/policy.rs"]
 mod policy;
 #[path = "cli/usage.rs"]

@@ -2,9 +2,10 @@
 //!
 //! Exit status 1 when devices or logins will be refused for it; what is merely not set up yet is a note.
 
-use std::{io::Write, path::Path, process::ExitCode, time::Duration};
+use std::{fmt, io::Write, path::Path, process::ExitCode, time::Duration};
 
 use anyhow::Result;
+use serde::Serialize;
 
 use super::{Config, installation::open_store};
 use crate::{
@@ -19,25 +20,60 @@ use crate::{
 mod accounts;
 mod certificate;
 
-/// What was found.
-#[derive(Default)]
-pub(super) struct Findings {
-    lines: Vec<String>,
-    problems: usize,
+/// How bad it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(super) enum Verdict {
+    /// As it should be.
+    Ok,
+    /// Not set up yet, or soon to be looked at.
+    Note,
+    /// Devices or logins are refused for it.
+    Problem,
 }
 
+/// One thing that was looked at.
+#[derive(Debug, Serialize)]
+pub(super) struct Finding {
+    pub(super) verdict: Verdict,
+    pub(super) what: String,
+    /// What helps; none where all is well.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(super) remedy: Option<String>,
+}
+
+/// What was found.
+#[derive(Default)]
+pub(super) struct Findings(pub(super) Vec<Finding>);
+
 impl Findings {
-    fn good(&mut self, what: impl Into<String>) {
-        self.lines.push(format!("ok       {}", what.into()));
+    pub(super) fn good(&mut self, what: impl Into<String>) {
+        self.0.push(Finding { verdict: Verdict::Ok, what: what.into(), remedy: None });
     }
 
-    fn note(&mut self, what: impl AsRef<str>, remedy: impl AsRef<str>) {
-        self.lines.push(format!("note     {}\n         → {}", what.as_ref(), remedy.as_ref()));
+    pub(super) fn note(&mut self, what: impl Into<String>, remedy: impl Into<String>) {
+        self.0.push(Finding { verdict: Verdict::Note, what: what.into(), remedy: Some(remedy.into()) });
     }
 
-    fn problem(&mut self, what: impl AsRef<str>, remedy: impl AsRef<str>) {
-        self.problems += 1;
-        self.lines.push(format!("PROBLEM  {}\n         → {}", what.as_ref(), remedy.as_ref()));
+    pub(super) fn problem(&mut self, what: impl Into<String>, remedy: impl Into<String>) {
+        self.0.push(Finding { verdict: Verdict::Problem, what: what.into(), remedy: Some(remedy.into()) });
+    }
+
+    /// The first problem; what comes after it may follow from it.
+    pub(super) fn broken(&self) -> Option<&Finding> {
+        self.0.iter().find(|finding| finding.verdict == Verdict::Problem)
+    }
+}
+
+impl fmt::Display for Finding {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let word = match self.verdict {
+            Verdict::Ok => "ok",
+            Verdict::Note => "note",
+            Verdict::Problem => "PROBLEM",
+        };
+        write!(f, "{word:<9}{}", self.what)?;
+        self.remedy.iter().try_for_each(|remedy| write!(f, "\n         → {remedy}"))
     }
 }
 
@@ -54,16 +90,13 @@ pub(super) fn run(config: &Config, out: &mut dyn Write) -> Result<ExitCode> {
             "correct the file; the one that `portal-aaa init` writes explains each key",
         ),
     }
-    for line in &findings.lines {
-        writeln!(out, "{line}")?;
+    for finding in &findings.0 {
+        writeln!(out, "{finding}")?;
     }
-    Ok(match findings.problems {
-        0 => ExitCode::SUCCESS,
-        _ => ExitCode::FAILURE,
-    })
+    Ok(if findings.broken().is_some() { ExitCode::FAILURE } else { ExitCode::SUCCESS })
 }
 
-fn installation(config: &Path, settings: &Settings, now: Duration, findings: &mut Findings) {
+pub(super) fn installation(config: &Path, settings: &Settings, now: Duration, findings: &mut Findings) {
     let keys = match credential::load(&settings.keys()) {
         Ok(keys) => {
             findings.good(format!("keys {}", settings.keys().display()));

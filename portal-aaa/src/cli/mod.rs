@@ -1,7 +1,7 @@
 //! The command line. Each command is a file; all but `init` begin by opening an [`installation`].
 //!
 //! What a command has to say goes to standard output, errors to standard error. Exit status: 0 done, 1 not done
-//! (or problems found by `check`), 2 wrong usage. Commands work while `serve` runs: they share the database.
+//! (or problems found by `check` or `doctor`), 2 wrong usage. Commands work while `serve` runs: they share the database.
 
 mod accounting;
 mod bulk;
@@ -9,6 +9,7 @@ mod check;
 mod client;
 mod credential;
 mod csv;
+mod doctor;
 mod init;
 mod installation;
 mod keeper;
@@ -48,6 +49,8 @@ enum Command {
     Serve(serve::Options),
     /// Look over configuration, keys, certificates and database, and say what is wrong and what helps.
     Check(Config),
+    /// Walk the chain of the running server from its configuration to the message centre, and name the first broken link.
+    Doctor(doctor::Options),
     /// Access points, controllers and WISPr gateways that may ask for logins.
     #[command(subcommand)]
     Nas(client::Command),
@@ -106,6 +109,7 @@ fn run(command: &Command, out: &mut dyn Write) -> anyhow::Result<ExitCode> {
         Command::Init(options) => init::run(options, out)?,
         Command::Serve(options) => serve::run(options)?,
         Command::Check(config) => return check::run(config, out),
+        Command::Doctor(options) => return doctor::run(options, out),
         Command::Nas(command) => client::run(ClientKind::Nas, command, out)?,
         Command::Gateway(command) => client::run(ClientKind::Gateway, command, out)?,
         Command::Credential(credential::Command::Issue(options)) => credential::issue(options, out)?,

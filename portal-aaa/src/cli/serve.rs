@@ -125,9 +125,8 @@ pub(super) fn run(options: &Options) -> Result<()> {
         let mut hangup = signal(SignalKind::hangup())?;
         let listener = listen(settings.portal.listen).await?;
         let radius = radius::spawn(&radius_settings, parts).context("the AAA cannot start")?;
-        if let Some((_, (service, _))) = sms {
-            tokio::spawn(service.run());
-        }
+        let (leave, left) = oneshot::channel::<()>();
+        let messages = sms.map(|(_, (service, _))| tokio::spawn(service.run(left)));
         tracing::info!(event = "portal-ready", address = %listener.local_addr()?, name = settings.portal.name);
         notify(&[NotifyState::Ready]);
         // Among the connections, not on this thread: who accepts one would wake another thread to serve it.
@@ -140,6 +139,10 @@ pub(super) fn run(options: &Options) -> Result<()> {
         }
         drop(told);
         serving.await.context("the portal died")?;
+        drop(leave);
+        if let Some(messages) = messages {
+            messages.await.context("the way by SMS died")?;
+        }
         anyhow::Ok(radius)
     })?;
     // Accounting that was received is written before this returns.

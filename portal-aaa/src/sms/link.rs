@@ -6,7 +6,10 @@ use futures_util::{SinkExt as _, StreamExt as _};
 use rusmpp::{Command, tokio_codec::CommandCodec};
 use tokio::{
     net::TcpStream,
-    sync::mpsc::{self, error::TrySendError},
+    sync::{
+        mpsc::{self, error::TrySendError},
+        oneshot,
+    },
     time::{sleep, timeout},
 };
 use tokio_util::codec::Framed;
@@ -64,14 +67,18 @@ impl Link {
         Self { settings, clock, outgoing, incoming, queue, ledger: Ledger::default(), reference }
     }
 
-    /// Until nobody can send any more.
-    pub async fn run(mut self) {
+    /// Until nobody can send any more, or `stop` is told (or dropped): then the message centre is left in good order.
+    pub async fn run(mut self, mut stop: oneshot::Receiver<()>) {
         let mut wait = RETRY_FIRST;
         loop {
             let server = self.settings.server.clone();
-            match timeout(CONNECT_LIMIT, TcpStream::connect(&server)).await {
+            let connected = tokio::select! {
+                connected = timeout(CONNECT_LIMIT, TcpStream::connect(&server)) => connected,
+                _ = &mut stop => return,
+            };
+            match connected {
                 Ok(Ok(stream)) => {
-                    let (was_bound, why) = self.serve(stream).await;
+                    let (was_bound, why) = self.serve(stream, &mut stop).await;
                     if was_bound {
                         wait = RETRY_FIRST;
                     }
@@ -102,6 +109,7 @@ impl Link {
             loop {
                 tokio::select! {
                     () = &mut end => break,
+                    _ = &mut stop => return,
                     outgoing = self.outgoing.recv() => match outgoing {
                         Some(outgoing) => self.put(&outgoing),
                         None => return,
@@ -112,17 +120,21 @@ impl Link {
         }
     }
 
-    /// Until the connection ends: whether it was ever bound, and why it ended; none where nobody sends any more.
-    async fn serve(&mut self, stream: TcpStream) -> (bool, Option<&'static str>) {
+    /// Until the connection ends: whether it was ever bound, and why it ended; none where it was we who ended it.
+    async fn serve(
+        &mut self,
+        stream: TcpStream,
+        stop: &mut oneshot::Receiver<()>,
+    ) -> (bool, Option<&'static str>) {
         // Small packets that each wait for an answer.
         let _ = stream.set_nodelay(true);
         let mut framed = Framed::new(stream, CommandCodec::new().with_max_length(MAX_PDU));
         let settings = Arc::clone(&self.settings);
         let (mut session, mut outputs) = Session::start(&settings, self.now());
-        let mut was_bound = false;
+        let (mut was_bound, mut leaving) = (false, false);
         let why = loop {
             if let Err(why) = self.perform(&mut framed, outputs).await {
-                break Some(why);
+                break (!leaving).then_some(why);
             }
             outputs = session.poll(self.now(), &mut self.queue);
             if !outputs.is_empty() {
@@ -133,18 +145,25 @@ impl Link {
             tokio::select! {
                 command = framed.next() => match command {
                     Some(Ok(command)) => outputs = session.received(self.now(), &command, &mut self.queue),
-                    Some(Err(_)) => break Some("smpp-unreadable"),
-                    None => break Some("smpp-closed"),
+                    Some(Err(_)) => break (!leaving).then_some("smpp-unreadable"),
+                    None => break (!leaving).then_some("smpp-closed"),
                 },
                 outgoing = self.outgoing.recv() => match outgoing {
                     Some(outgoing) => self.put(&outgoing),
                     None => break None,
                 },
+                _ = &mut *stop, if !leaving => {
+                    leaving = true;
+                    outputs = session.leave(self.now());
+                }
                 () = sleep(wait.unwrap_or(RETRY_MAX)) => {}
             }
         };
         for output in session.ended(&mut self.queue) {
             self.note(&output);
+        }
+        if leaving {
+            tracing::info!(event = "smsc-left", server = self.settings.server);
         }
         (was_bound, why)
     }
@@ -244,6 +263,52 @@ impl Link {
 
     fn now(&self) -> Duration {
         self.clock.now().monotonic
+    }
+}
+
+/// Binds and leaves, for who only wants to know whether the message centre lets us in; else the stable code of why not.
+pub async fn probe(settings: &Settings) -> Result<(), &'static str> {
+    let stream = match timeout(CONNECT_LIMIT, TcpStream::connect(&settings.server)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(_)) => return Err("smpp-connect"),
+        Err(_) => return Err("smpp-connect-slow"),
+    };
+    let mut framed = Framed::new(stream, CommandCodec::new().with_max_length(MAX_PDU));
+    let mut queue = Queue::new(1);
+    let began = Clock::start();
+    let now = || began.now().monotonic;
+    let (mut session, mut outputs) = Session::start(settings, now());
+    let mut bound = false;
+    loop {
+        for output in std::mem::take(&mut outputs) {
+            match output {
+                Output::Send(command) => send(&mut framed, command).await?,
+                // It stays with the message centre.
+                Output::Delivered(sequence, _) => send(&mut framed, pdu::delivered(sequence, false)).await?,
+                Output::Bound => bound = true,
+                Output::Close(_) if bound => return Ok(()),
+                Output::Close(why) => return Err(why),
+                Output::Taken { .. } | Output::Lost { .. } => {}
+            }
+        }
+        if session.is_bound() {
+            outputs = session.leave(now());
+            continue;
+        }
+        outputs = session.poll(now(), &mut queue);
+        if !outputs.is_empty() {
+            continue;
+        }
+        let wait = session.deadline(&queue).map(|at| at.saturating_sub(now()));
+        tokio::select! {
+            command = framed.next() => match command {
+                Some(Ok(command)) => outputs = session.received(now(), &command, &mut queue),
+                Some(Err(_)) if !bound => return Err("smpp-unreadable"),
+                None if !bound => return Err("smpp-closed"),
+                Some(Err(_)) | None => return Ok(()),
+            },
+            () = sleep(wait.unwrap_or(SEND_LIMIT)) => {}
+        }
     }
 }
 

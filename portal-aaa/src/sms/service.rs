@@ -8,7 +8,7 @@ use provisioning::{
     sms::{Encapsulated, PortalExchange, PortalKey},
 };
 use tokio::{
-    sync::{Semaphore, mpsc},
+    sync::{Semaphore, mpsc, oneshot},
     task::spawn_blocking,
 };
 
@@ -70,13 +70,19 @@ impl Service {
         (Self { desk, keys, clock, incoming, outgoing, link }, courier)
     }
 
-    /// Runs until the program ends.
-    pub async fn run(self) {
+    /// Runs until `stop` is told or dropped, and the message centre is left.
+    pub async fn run(self, mut stop: oneshot::Receiver<()>) {
         let Self { desk, keys, clock, mut incoming, outgoing, link } = self;
-        let link = tokio::spawn(link.run());
+        let (leave, left) = oneshot::channel();
+        let link = tokio::spawn(link.run(left));
         let at_once = Arc::new(Semaphore::new(AT_ONCE));
         let mut joiner = Joiner::default();
-        while let Some(came) = incoming.recv().await {
+        loop {
+            let came = tokio::select! {
+                came = incoming.recv() => came,
+                _ = &mut stop => None,
+            };
+            let Some(came) = came else { break };
             let Some((from, message)) = whole(&mut joiner, &keys, clock, came) else { continue };
             let Ok(place) = Arc::clone(&at_once).acquire_owned().await else { break };
             let (desk, outgoing) = (Arc::clone(&desk), outgoing.clone());
@@ -94,7 +100,10 @@ impl Service {
                 drop(place);
             });
         }
-        link.abort();
+        drop(leave);
+        if let Err(error) = link.await {
+            tracing::error!(event = "sms-panicked", %error, "the connection to the message centre had died");
+        }
     }
 }
 

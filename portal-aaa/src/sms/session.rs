@@ -22,6 +22,8 @@ const SUBMIT_LIMIT: Duration = Duration::from_secs(30);
 const IDLE: Duration = Duration::from_secs(30);
 /// For its answer.
 const ENQUIRE_LIMIT: Duration = Duration::from_secs(10);
+/// For the answer to our unbind: who stops is waited for by somebody.
+const UNBIND_LIMIT: Duration = Duration::from_secs(3);
 /// Sequence numbers run from 1 to this (§3.2).
 const MAX_SEQUENCE: u32 = 0x7fff_ffff;
 
@@ -69,6 +71,8 @@ pub struct Session<'a> {
 enum State {
     Binding(Duration),
     Bound,
+    /// We have said that we go.
+    Leaving(Duration),
     Closed,
 }
 
@@ -96,6 +100,20 @@ impl<'a> Session<'a> {
         self.state == State::Bound
     }
 
+    /// We go: the message centre is told (§4.2), so that it keeps what it has for us and does not wait for a dead
+    /// connection to show.
+    pub fn leave(&mut self, now: Duration) -> Vec<Output> {
+        match self.state {
+            State::Bound => {
+                self.state = State::Leaving(now + UNBIND_LIMIT);
+                let sequence = self.next_sequence();
+                vec![Output::Send(pdu::command(sequence, Pdu::Unbind))]
+            }
+            State::Leaving(_) => Vec::new(),
+            State::Binding(_) | State::Closed => vec![self.close("smpp-left")],
+        }
+    }
+
     /// Something came.
     pub fn received(&mut self, now: Duration, command: &Command, queue: &mut Queue) -> Vec<Output> {
         self.heard_at = now;
@@ -106,6 +124,13 @@ impl<'a> Session<'a> {
             Some(Pdu::EnquireLinkResp) => Vec::new(),
             Some(Pdu::Unbind) => {
                 vec![Output::Send(pdu::command(sequence, Pdu::UnbindResp)), self.close("smpp-unbound")]
+            }
+            Some(Pdu::UnbindResp) if matches!(self.state, State::Leaving(_)) => {
+                vec![self.close("smpp-left")]
+            }
+            // It would not be served any more: the message centre brings it to the next connection.
+            Some(Pdu::DeliverSm(_)) if matches!(self.state, State::Leaving(_)) => {
+                vec![Output::Send(pdu::delivered(sequence, false))]
             }
             Some(Pdu::BindTransceiverResp(_)) if matches!(self.state, State::Binding(_)) => {
                 self.bound(status)
@@ -136,7 +161,8 @@ impl<'a> Session<'a> {
         match self.state {
             State::Closed => return Vec::new(),
             State::Binding(limit) if now >= limit => return vec![self.close("smpp-bind-silent")],
-            State::Binding(_) => return Vec::new(),
+            State::Leaving(limit) if now >= limit => return vec![self.close("smpp-unbind-silent")],
+            State::Binding(_) | State::Leaving(_) => return Vec::new(),
             State::Bound => {}
         }
         if self.open.values().any(|(limit, _)| now >= *limit) {
@@ -171,7 +197,7 @@ impl<'a> Session<'a> {
     pub fn deadline(&self, queue: &Queue) -> Option<Duration> {
         match self.state {
             State::Closed => None,
-            State::Binding(limit) => Some(limit),
+            State::Binding(limit) | State::Leaving(limit) => Some(limit),
             State::Bound => {
                 let open = self.open.values().map(|(limit, _)| *limit).min();
                 let idle = self.enquired.unwrap_or(self.heard_at + IDLE);

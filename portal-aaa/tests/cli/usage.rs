@@ -273,6 +273,35 @@ fn open_sessions_are_known_again_after_a_restart_and_old_ones_are_forgotten() {
 }
 
 #[test]
+fn keys_rotate_under_a_running_server_and_both_epochs_log_on() {
+    let installation = Installation::new();
+    installation.run(&["nas", "add", "ap-1", "--network", "127.0.0.2", "--secret", SECRET]).well();
+    let old = installation.issue(&[]);
+    let mut serving = Serving::start(installation.command(&["serve", "--log-format", "json"]));
+    let radius = serving.event("radius-ready")["auth"].as_str().unwrap().parse().unwrap();
+    let own = UdpSocket::bind("127.0.0.2:0").unwrap();
+    let on = |issued: &Value, identifier| {
+        let word = |key: &str| issued[key].as_str().unwrap();
+        log_on(radius, &own, word("username"), word("password"), MAC, identifier).0
+    };
+    assert_eq!(on(&old, 1), Code::ACCESS_ACCEPT);
+    let mut epochs = vec![old];
+    for round in 1u8..3 {
+        installation.run(&["keys", "rotate"]).well();
+        serving.event("keys-reloaded");
+        epochs.push(installation.issue(&[]));
+        let keys = fs::read_to_string(installation.path("keys.toml")).unwrap();
+        let tokens = keys.split_once("\n[tokens]\n").expect("a table").1;
+        let epochs_there =
+            tokens.lines().take_while(|line| !line.starts_with('[')).filter(|line| line.contains(" = "));
+        assert_eq!(epochs_there.count(), usize::from(round) + 1, "an epoch more");
+        for (number, issued) in (0u8..).zip(&epochs) {
+            assert_eq!(on(issued, round * 10 + number), Code::ACCESS_ACCEPT, "round {round}, epoch {number}");
+        }
+    }
+}
+
+#[test]
 fn expired_credentials_are_forgotten_and_their_bill_is_not() {
     let installation = Installation::new();
     let issue = || installation.issue(&["--lifetime", "3600"])["username"].as_str().unwrap().to_owned();

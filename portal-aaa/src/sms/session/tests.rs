@@ -142,6 +142,29 @@ fn its_requests_are_answered() {
 }
 
 #[test]
+fn who_goes_says_so_and_takes_nothing_more() {
+    let (settings, mut queue) = (settings(), queue(3));
+    let mut session = bound(&settings, &mut queue);
+    let outputs = session.leave(SECOND * 10);
+    let [Output::Send(unbind)] = outputs.as_slice() else { panic!("{outputs:?}") };
+    assert_eq!(unbind.pdu(), Some(&Pdu::Unbind));
+    assert!(session.leave(SECOND * 11).is_empty() && session.poll(SECOND * 11, &mut queue).is_empty());
+    let mut came = |session: &mut Session<'_>, pdu: Pdu| {
+        session.received(SECOND * 11, &answer(5, CommandStatus::EsmeRok, pdu), &mut queue)
+    };
+    let outputs = came(&mut session, Pdu::DeliverSm(DeliverSm::default()));
+    assert_eq!(outputs, [Output::Send(pdu::delivered(5, false))], "it stays with the message centre");
+    assert_eq!(came(&mut session, Pdu::UnbindResp), [Output::Close("smpp-left")]);
+    // One that says nothing is not waited for.
+    let mut session = bound(&settings, &mut queue);
+    session.leave(SECOND * 10);
+    assert_eq!(session.deadline(&queue), Some(SECOND * 13));
+    assert_eq!(session.poll(SECOND * 13, &mut queue), [Output::Close("smpp-unbind-silent")]);
+    let (mut session, _) = Session::start(&settings, SECOND);
+    assert_eq!(session.leave(SECOND), [Output::Close("smpp-left")], "not let in yet");
+}
+
+#[test]
 fn a_wrong_password_ends_it_and_so_does_a_silent_bind() {
     let settings = settings();
     let mut queue = Queue::new(1);
