@@ -382,3 +382,56 @@ fn the_json_example_of_the_readme_is_the_vector() {
     let example = readme.split("```json\n").nth(1).and_then(|rest| rest.split("```").next());
     assert_eq!(example, Some(vector(Format::Json, "request").as_str()));
 }
+
+/// Start, end and local name of each element but the root, at every depth. The writers put no attributes with `>`, no
+/// comments and no CDATA.
+fn elements(text: &str) -> Vec<(usize, usize, String)> {
+    let (mut open, mut found, mut at) = (Vec::new(), Vec::new(), 0);
+    while let Some(start) = text[at..].find('<').map(|offset| at + offset) {
+        let end = start + text[start..].find('>').expect("a whole tag") + 1;
+        let tag = &text[start + 1..end - 1];
+        let name = tag.trim_start_matches('/').split([' ', '/']).next().expect("a name");
+        let local = name.rsplit(':').next().expect("a name").to_owned();
+        if tag.starts_with('?') {
+        } else if tag.starts_with('/') {
+            let (from, name) = open.pop().expect("an open element");
+            assert_eq!(name, local);
+            found.push((from, end, local));
+        } else if tag.ends_with('/') {
+            found.push((start, end, local));
+        } else {
+            open.push((start, local));
+        }
+        at = end;
+    }
+    found.pop();
+    found
+}
+
+#[test]
+fn an_element_that_stands_twice_is_refused_at_every_depth() {
+    /// Lists; their lengths are bounded. A fault's text may stand there in several languages (SOAP 1.2 part 1 §5.4.2).
+    const LISTS: [&str; 5] = ["network", "passpoint", "roaming-consortium", "domain", "Text"];
+    for format in Format::ALL.into_iter().filter(|format| *format != Format::Json) {
+        let written = [
+            ("request", text(format.encode_request(&the_request()))),
+            ("credential", text(format.encode_credential(&the_full_credential()))),
+            ("refusal", text(format.encode_refusal(&the_refusal()))),
+            ("flaw", text(format.encode_refusal(&the_flaw()))),
+        ];
+        for (what, whole) in written {
+            let read = |text: &str| match what {
+                "request" => format.decode_request(text.as_bytes()).is_ok(),
+                "credential" => format.decode_credential(text.as_bytes()).is_ok(),
+                _ => format.decode_refusal(text.as_bytes()).is_ok(),
+            };
+            assert!(read(&whole), "{whole}");
+            let all = elements(&whole);
+            assert!(all.len() > 1, "{whole}");
+            for (start, end, name) in all.into_iter().filter(|(_, _, name)| !LISTS.contains(&name.as_str())) {
+                let twice = [&whole[..end], &whole[start..end], &whole[end..]].concat();
+                assert!(!read(&twice), "{format:?} {what}: {name} may stand twice\n{twice}");
+            }
+        }
+    }
+}

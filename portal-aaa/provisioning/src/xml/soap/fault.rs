@@ -116,29 +116,49 @@ pub fn decode_refusal(version: Version, octets: &[u8]) -> Result<Refusal, SoapEr
     if !body.is(Space::Soap(version), "Fault") {
         return Err(XmlError::Root { expected: "refusal" }.into());
     }
-    let fault = code(version, &body).and_then(|name| Fault::read(version, name));
+    no_twins(&body)?;
+    let fault = code(version, &body)?.and_then(|name| Fault::read(version, name));
     // The fault's parts have no namespace in 1.1.
     let (space, name) =
         if version == Version::V11 { (Space::None, "detail") } else { (Space::Soap(version), "Detail") };
-    let detail = child(&body, space, name).and_then(Node::elements).unwrap_or_default();
-    let refusal = detail.iter().find(|node| node.is(Space::Ours, "refusal"));
+    let refusal = match child(&body, space, name)? {
+        Some(detail) => child(detail, Space::Ours, "refusal")?,
+        None => None,
+    };
     match read_refusal(refusal.ok_or(SoapError::Fault { fault })?) {
         Err(XmlError::Value { element: "reason" }) => Err(SoapError::Reason { fault }),
         read => Ok(read?),
     }
 }
 
-fn code(version: Version, fault: &Node) -> Option<&str> {
+fn code(version: Version, fault: &Node) -> Result<Option<&str>, XmlError> {
     let space = Space::Soap(version);
     let node = match version {
-        Version::V11 => child(fault, Space::None, "faultcode"),
-        Version::V12 => child(child(fault, space, "Code")?, space, "Value"),
+        Version::V11 => child(fault, Space::None, "faultcode")?,
+        Version::V12 => match child(fault, space, "Code")? {
+            Some(code) => child(code, space, "Value")?,
+            None => None,
+        },
     };
-    node.map(Node::text)
+    Ok(node.map(Node::text))
 }
 
-fn child<'a>(node: &'a Node, space: Space, name: &str) -> Option<&'a Node> {
-    node.elements()?.iter().find(|child| child.is(space, name))
+/// The one child of this name: of two nobody could say which counts.
+fn child<'a>(node: &'a Node, space: Space, name: &str) -> Result<Option<&'a Node>, XmlError> {
+    let mut found = node.elements().unwrap_or_default().iter().filter(|child| child.is(space, name));
+    match (found.next(), found.next()) {
+        (node, None) => Ok(node),
+        (_, Some(_)) => Err(XmlError::Unexpected { within: "Fault" }),
+    }
+}
+
+/// Each part of a fault stands in it once, those too that are not read here (1.1 §4.4, 1.2 part 1 §5.4).
+fn no_twins(fault: &Node) -> Result<(), XmlError> {
+    let parts = fault.elements().unwrap_or_default();
+    let twin = |(at, part): (usize, &Node)| {
+        parts.iter().take(at).any(|before| before.is(part.space(), part.local_name()))
+    };
+    if parts.iter().enumerate().any(twin) { Err(XmlError::Unexpected { within: "Fault" }) } else { Ok(()) }
 }
 
 #[cfg(test)]
