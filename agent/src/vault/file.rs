@@ -181,7 +181,7 @@ fn io_error(path: &Path, source: io::Error) -> VaultError {
 mod tests {
     use super::*;
     use crate::vault::{
-        replace::{Step, replace_with},
+        replace::{replace_on, tests::Dying},
         sample::stored,
     };
 
@@ -251,17 +251,17 @@ mod tests {
 
     #[test]
     fn a_crash_leaves_the_old_or_the_new() {
-        for crash in [Step::Begin, Step::Created, Step::Half, Step::Written, Step::Flushed, Step::Renamed] {
+        // Steps: remove, create, two halves, flush, rename, flush the directory.
+        for steps in 0..7 {
             let dir = tempfile::tempdir().expect("directory");
             let vault = Vault::open_with(dir.path(), None).expect("opens");
             vault.store(&stored("old")).expect("stores");
             let plain = codec::encode(&stored("new")).expect("encodes");
             let sealed = vault.key.seal([9; NONCE], &plain).expect("seals");
-            let stop = |step| if step == crash { Err(io::Error::other("crash")) } else { Ok(()) };
-            replace_with(&vault.path, &sealed, 0o600, stop).expect_err("stops");
+            replace_on(&mut Dying::after(steps), &vault.path, &sealed, 0o600).expect_err("stops");
             let again = Vault::open_with(dir.path(), None).expect("opens");
-            let expected = if crash == Step::Renamed { "new" } else { "old" };
-            assert_eq!(again.load(), Some(stored(expected)), "{crash:?}");
+            let expected = if steps == 6 { "new" } else { "old" };
+            assert_eq!(again.load(), Some(stored(expected)), "after {steps} steps");
             again.store(&stored("next")).expect("what the crash left does not stand in the way");
             assert_eq!(again.load(), Some(stored("next")));
             assert!(!dir.path().join(".vault.new").exists());
@@ -270,10 +270,10 @@ mod tests {
 
     #[test]
     fn a_crash_while_the_first_key_is_made_is_mended() {
-        for crash in [Step::Begin, Step::Created, Step::Half, Step::Written, Step::Flushed] {
+        for steps in 0..7 {
             let dir = tempfile::tempdir().expect("directory");
-            let stop = |step| if step == crash { Err(io::Error::other("crash")) } else { Ok(()) };
-            replace_with(&dir.path().join(KEY_FILE), &[7; KEY_OCTETS], 0o600, stop).expect_err("stops");
+            let path = dir.path().join(KEY_FILE);
+            replace_on(&mut Dying::after(steps), &path, &[7; KEY_OCTETS], 0o600).expect_err("stops");
             let vault = Vault::open_with(dir.path(), None).expect("opens");
             vault.store(&stored("p")).expect("stores");
             assert_eq!(Vault::open_with(dir.path(), None).expect("opens").load(), Some(stored("p")));
