@@ -26,6 +26,10 @@ pub(crate) struct Options {
     /// Only rows whose name contains this
     #[arg(long, value_name = "PART")]
     only: Option<String>,
+    /// `portal`: so many devices stored, up to a million, in place of the rows' own numbers; several, with commas
+    /// between, for row `scale`
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u32).range(1000..=1_000_000))]
+    devices: Vec<u32>,
     /// The server that a portal's issue is compared with, as a process of its own: certificate and key
     #[arg(long, hide = true, num_args = 2, value_names = ["CERTIFICATE", "KEY"])]
     bare: Option<Vec<PathBuf>>,
@@ -39,13 +43,13 @@ pub(crate) fn run(options: &Options) -> Result<bool> {
             println!(
                 "portal server CPU per credential issued: the portal, and a bare TLS handshake, in turn"
             );
-            println!("\ncargo lab bench NAME [--quick] [--json] [--only PART]");
+            println!("\ncargo lab bench NAME [--quick] [--json] [--only PART] [--devices N,…]");
             Ok(true)
         }
         Some("aaa") => aaa::run(options.quick, options.json, options.only.as_deref()),
         Some("portal") => match options.bare.as_deref() {
             Some([certificate, key]) => portal::bare::serve(certificate, key).map(|()| true),
-            _ => portal::run(options.quick, options.json, options.only.as_deref()),
+            _ => portal::run(options.quick, options.json, options.only.as_deref(), &options.devices),
         },
         Some(name) => bail!("no benchmark {name}; see cargo lab bench"),
     }

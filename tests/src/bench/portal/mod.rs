@@ -61,30 +61,46 @@ struct Plan {
     /// Devices stored.
     stored: usize,
     /// Sizes of the scaling series.
-    sizes: &'static [usize],
+    sizes: Vec<usize>,
     /// Rows beyond the main one.
     all_rows: bool,
 }
 
-const FULL: Plan = Plan {
-    runs: 7,
-    other_runs: 3,
-    exchanges: 4000,
-    refusals: 1000,
-    stored: 100_000,
-    sizes: &[1_000, 10_000, 100_000, 1_000_000],
-    all_rows: true,
-};
+impl Plan {
+    /// With so many devices, where somebody says how many.
+    fn of(quick: bool, devices: &[u32]) -> Result<Self> {
+        let mut plan = if quick { Self::quick() } else { Self::full() };
+        if !devices.is_empty() {
+            plan.sizes = devices.iter().map(|count| Ok(usize::try_from(*count)?)).collect::<Result<_>>()?;
+            plan.stored = *plan.sizes.first().unwrap_or(&plan.stored);
+        }
+        Ok(plan)
+    }
 
-const QUICK: Plan = Plan {
-    runs: 3,
-    other_runs: 3,
-    exchanges: 1500,
-    refusals: 400,
-    stored: 10_000,
-    sizes: &[1_000, 10_000, 100_000],
-    all_rows: false,
-};
+    fn full() -> Self {
+        Self {
+            runs: 7,
+            other_runs: 3,
+            exchanges: 4000,
+            refusals: 1000,
+            stored: 100_000,
+            sizes: vec![1_000, 10_000, 100_000, 1_000_000],
+            all_rows: true,
+        }
+    }
+
+    fn quick() -> Self {
+        Self {
+            runs: 3,
+            other_runs: 3,
+            exchanges: 1500,
+            refusals: 400,
+            stored: 10_000,
+            sizes: vec![1_000, 10_000, 100_000],
+            all_rows: false,
+        }
+    }
+}
 
 /// Where things are.
 struct Place {
@@ -102,11 +118,11 @@ struct Shape {
 }
 
 /// Measures and reports; true where everything was correct.
-pub(super) fn run(quick: bool, json: bool, only: Option<&str>) -> Result<bool> {
+pub(super) fn run(quick: bool, json: bool, only: Option<&str>, devices: &[u32]) -> Result<bool> {
     packages::ensure(packages::PORTAL)?;
     workshop::build_shipped(&["portal-aaa"])?;
     alone()?;
-    let plan = if quick { QUICK } else { FULL };
+    let plan = Plan::of(quick, devices)?;
     let out = workshop::out("bench-portal")?;
     let place = Place { work: workshop::cache("bench-portal-work")?, logs: out.join("log"), out };
     fs::create_dir_all(&place.logs)?;
@@ -249,7 +265,7 @@ fn issued(portal: &Operator, client: &Client, format: Format, number: usize) -> 
 fn series(plan: &Plan, place: &Place) -> Result<Vec<Size>> {
     let shape = Shape { format: Format::Xml, tls: Tls::V13, certificate: Kind::P256 };
     let mut sizes = Vec::new();
-    for &stored in plan.sizes {
+    for &stored in &plan.sizes {
         let name = format!("portal-{stored}");
         let mut portal =
             Operator::install(&name, stored, shape.certificate, &place.work.join(&name), &place.logs)?;
