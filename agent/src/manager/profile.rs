@@ -236,6 +236,18 @@ mod tests {
     }
 
     #[test]
+    fn an_open_network_has_nothing_to_log_on_with() {
+        let mut credential = credential();
+        credential.policy.networks[0].wispr = Some(provisioning::wispr::Wispr::default());
+        let made = profiles(&credential, place(Medium::Wifi)).unwrap();
+        let [profile] = made.as_slice() else { panic!("{made:?}") };
+        for section in ["802-1x", "802-11-wireless-security"] {
+            assert!(!profile.sections.contains_key(section), "{section}");
+        }
+        assert_eq!(profile.sections["connection"]["autoconnect"], Variant::from(false));
+    }
+
+    #[test]
     fn the_address_on_the_air() {
         let assigned = |mode| mac(mode).remove("assigned-mac-address");
         assert_eq!(assigned(MacMode::Permanent), Some(Variant::from("permanent")));
