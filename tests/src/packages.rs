@@ -97,7 +97,9 @@ pub(crate) const UNIT: &[Package] = &[
     needed("dbus-daemon", "a bus for the agent's service and for ModemManager"),
     needed("dbus-system-bus-common", "its Debian configuration"),
     needed("modemmanager", "the real modem manager, for the simulated modem's own tests"),
-    needed("polkitd", "ModemManager asks it"),
+    needed("polkitd", "ModemManager asks it, and so does the agent's service"),
+    program("dbus-bin", "dbus-send", "calls the agent's service as other programs do"),
+    program("bsdutils", "script", "a terminal for `offloadctl watch`"),
 ];
 
 /// Wanted by suite `aaa-interop` and by `bench aaa`.

@@ -1,15 +1,14 @@
-//! `net.wifioffload.Agent1`: the agent's state for `offloadctl` and whoever else shows it.
+//! `net.wifioffload.Agent1`: the agent's state for `offloadctl` and whoever else shows it, and what people ask of it.
 //!
-//! ```text
-//! service    net.wifioffload.Agent1            on the system bus
-//! object     /net/wifioffload/Agent1
-//! interface  net.wifioffload.Agent1
-//! methods    GetStatus() -> s                  the machine's Status as JSON
-//! properties Status s, read only               the same; PropertiesChanged carries each change
-//! ```
-//!
-//! No errors of its own. No secret and no identifier in clear is in it (`machine::Status`), so the bus policy lets
-//! everybody read. The daemon spawns it; a bus that is absent, late or restarted is waited for and never fatal.
+//! `dbus/net.wifioffload.Agent1.xml` says what it offers, `dbus/README.md` with units and errors. `object` is that object,
+//! `authority` asks polkit whether a caller may, `orders` carries out what he asks for, `view` is what there is to see. No
+//! secret and no identifier in clear is in it, so the bus policy lets everybody read. The daemon spawns it; a bus that is
+//! absent, late or restarted is waited for and never fatal.
+
+mod authority;
+mod object;
+mod orders;
+mod view;
 
 use std::time::Duration;
 
@@ -18,6 +17,10 @@ use tokio::{
     time::{sleep, timeout},
 };
 use zbus::{Connection, connection};
+
+use object::Agent;
+pub use orders::Orders;
+pub use view::View;
 
 /// Name on the bus, and of the interface.
 pub const NAME: &str = "net.wifioffload.Agent1";
@@ -31,7 +34,7 @@ const RETRY_MAX: Duration = Duration::from_secs(30);
 /// For connecting and getting the name.
 const START_LIMIT: Duration = Duration::from_secs(20);
 
-/// What `offloadctl` calls.
+/// What `offloadctl` calls. Whoever calls what changes something is ready to be asked for a password.
 #[zbus::proxy(
     interface = "net.wifioffload.Agent1",
     default_service = "net.wifioffload.Agent1",
@@ -40,6 +43,22 @@ const START_LIMIT: Duration = Duration::from_secs(20);
 pub trait Agent1 {
     /// The machine's picture, JSON.
     fn get_status(&self) -> zbus::Result<String>;
+    /// The policy that is obeyed, JSON.
+    fn get_policy(&self) -> zbus::Result<String>;
+    /// The last moves with reasons, oldest first, JSON.
+    fn get_log(&self, most: u32) -> zbus::Result<String>;
+    /// Get a new credential.
+    #[zbus(allow_interactive_auth)]
+    fn renew(&self) -> zbus::Result<()>;
+    /// Look for Wi-Fi now.
+    #[zbus(allow_interactive_auth)]
+    fn join(&self) -> zbus::Result<()>;
+    /// Back to cellular, and stay there.
+    #[zbus(allow_interactive_auth)]
+    fn leave(&self) -> zbus::Result<()>;
+    /// Where the portal is; PEM of its authorities, or nothing to leave them as they are.
+    #[zbus(allow_interactive_auth)]
+    fn setup(&self, url: &str, ca_pem: &str) -> zbus::Result<()>;
 }
 
 /// Opens a bus: the one of `address`, or the system's (`DBUS_SYSTEM_BUS_ADDRESS` where that is set).
@@ -47,34 +66,15 @@ pub async fn connect(address: Option<&str>) -> zbus::Result<Connection> {
     builder(address).build().await
 }
 
-/// Offers `status` on the bus until its sender is dropped. Must be called inside a tokio runtime.
-pub fn spawn(address: Option<String>, status: watch::Receiver<String>) {
-    tokio::spawn(run(address, status));
+/// Offers `view` on the bus until its sender is dropped. Must be called inside a tokio runtime.
+pub fn spawn(address: Option<String>, view: watch::Receiver<View>, orders: Orders) {
+    tokio::spawn(run(address, view, orders));
 }
 
-/// The object.
-struct Agent {
-    status: watch::Receiver<String>,
-}
-
-#[zbus::interface(name = "net.wifioffload.Agent1")]
-impl Agent {
-    /// The machine's picture, JSON.
-    fn get_status(&self) -> String {
-        self.status.borrow().clone()
-    }
-
-    /// The same.
-    #[zbus(property)]
-    fn status(&self) -> String {
-        self.status.borrow().clone()
-    }
-}
-
-async fn run(address: Option<String>, mut status: watch::Receiver<String>) {
+async fn run(address: Option<String>, mut view: watch::Receiver<View>, orders: Orders) {
     let mut wait = RETRY_FIRST;
     loop {
-        match serve(address.as_deref(), &mut status).await {
+        match serve(address.as_deref(), &mut view, &orders).await {
             Ok(()) => return,
             Err(error) => {
                 tracing::warn!(%error, retry_secs = wait.as_secs(), "not on D-Bus; offloadctl gets no answer")
@@ -85,18 +85,20 @@ async fn run(address: Option<String>, mut status: watch::Receiver<String>) {
     }
 }
 
-/// Until there is no more status, or an error of the bus.
-async fn serve(address: Option<&str>, status: &mut watch::Receiver<String>) -> zbus::Result<()> {
-    let agent = Agent { status: status.clone() };
+/// Until there is no more to see, or an error of the bus.
+async fn serve(address: Option<&str>, view: &mut watch::Receiver<View>, orders: &Orders) -> zbus::Result<()> {
+    let agent = Agent::new(view.clone(), orders.clone());
+    let mut told = view.borrow_and_update().clone();
     let offered = builder(address).serve_at(PATH, agent).name(NAME).build();
     let bus = timeout(START_LIMIT, offered).await.map_err(|_| failure("no answer of the bus"))??;
     let agent = bus.object_server().interface::<_, Agent>(PATH).await?;
     loop {
         tokio::select! {
-            changed = status.changed() => match changed {
+            changed = view.changed() => match changed {
                 Ok(()) => {
-                    status.mark_unchanged();
-                    agent.get().await.status_changed(agent.signal_emitter()).await?;
+                    let new = view.borrow_and_update().clone();
+                    object::tell_changes(agent.signal_emitter(), &told, &new).await?;
+                    told = new;
                 }
                 Err(_) => return Ok(()),
             },

@@ -64,6 +64,7 @@ table! {
         return_drain_secs: Seconds<0, 600>,
     }
     Log { filter: Filter }
+    Metrics { file: Absolute, every_secs: Seconds<5, 3600> }
 }
 
 /// A whole file.
@@ -78,6 +79,7 @@ pub(super) struct Fragment {
     pub(super) state: State,
     pub(super) offload: Offload,
     pub(super) log: Log,
+    pub(super) metrics: Metrics,
 }
 
 impl Fragment {
@@ -91,6 +93,7 @@ impl Fragment {
         self.state.lay_over(later.state);
         self.offload.lay_over(later.offload);
         self.log.lay_over(later.log);
+        self.metrics.lay_over(later.metrics);
     }
 
     /// Names of the keys that are not set.
@@ -105,6 +108,7 @@ impl Fragment {
             self.state.unset(),
             self.offload.unset(),
             self.log.unset(),
+            self.metrics.unset(),
         ]
         .concat()
     }

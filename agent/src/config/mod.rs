@@ -7,6 +7,7 @@
 mod diagnostic;
 mod fragment;
 mod settings;
+mod setup;
 mod values;
 
 use std::{
@@ -19,6 +20,7 @@ use self::fragment::Fragment;
 pub use self::{
     diagnostic::Diagnostic,
     settings::{Cellular, Log, Offload, Portal, Settings, Sms, State, Supplicant, Wlan},
+    setup::{SetupError, keep_portal, portal_fragment},
     values::ValueError,
 };
 

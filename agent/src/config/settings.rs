@@ -9,6 +9,7 @@ use super::{
     values::{CellularOwner, Ip, SmsWhen, WlanOwner},
 };
 use crate::{
+    daemon::metrics,
     machine::SmsUse,
     manager::owner::Choice,
     modem::{self, dbus, family::Family, which::Which},
@@ -34,6 +35,8 @@ pub struct Settings {
     pub offload: Offload,
     /// `[log]`.
     pub log: Log,
+    /// `[metrics]`.
+    pub metrics: metrics::Settings,
 }
 
 /// Where credentials come from.
@@ -230,7 +233,7 @@ impl Default for Log {
 
 impl From<Fragment> for Settings {
     fn from(given: Fragment) -> Self {
-        let Fragment { portal, cellular, sms, wlan, supplicant, state, offload, log } = given;
+        let Fragment { portal, cellular, sms, wlan, supplicant, state, offload, log, metrics } = given;
         let default = Self::default();
         Self {
             portal: Portal {
@@ -284,6 +287,10 @@ impl From<Fragment> for Settings {
                 return_drain: offload.return_drain_secs.map_or(default.offload.return_drain, |limit| limit.0),
             },
             log: Log { filter: log.filter.map_or(default.log.filter, |filter| filter.0) },
+            metrics: metrics::Settings {
+                file: metrics.file.map(|path| path.0),
+                every: metrics.every_secs.map_or(default.metrics.every, |every| every.0),
+            },
         }
     }
 }

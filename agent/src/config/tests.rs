@@ -104,6 +104,8 @@ fn mistakes_are_shown_at_their_place() {
         ("[wlan]\nowner = 'iwd'\n", 2, 9, "unknown variant"),
         ("[offload]\njoin-limit-secs = 71\n", 2, 19, "got 71"),
         ("[log]\nfilter = 'agent=loud'\n", 2, 10, "filter"),
+        ("[metrics]\nfile = 'x.prom'\n", 2, 8, "absolute path"),
+        ("[metrics]\nevery-secs = 4\n", 2, 14, "got 4"),
         ("[logs]\n", 1, 2, "unknown field"),
         ("[portal\n", 1, 8, ""),
         ("[state]\ndir = '/a'\ndir = '/b'\n", 3, 1, "duplicate"),
@@ -121,7 +123,7 @@ fn all_of_it_is_taken_over() {
     let text = "[portal]\nurl='https://p.test'\nca='/a'\nformat='soap12'\nconnect-limit-secs=1\ntotal-limit-secs=2\n[cellular]\napn='x'\n\
                 allow-roaming=false\nprovision-while-roaming=false\nmodem='1234'\nip='ipv6'\npin-file='/e'\nowner='modemmanager'\n[sms]\nnumber='+123'\nportal-key='AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA'\nwhen='always'\nafter-secs=0\n[wlan]\ninterface='w'\nowner='networkmanager'\nlogin-ca='/l'\n[supplicant]\ncontrol-dir='/b'\n[state]\ndir='/c'\n\
                 run-dir='/d'\n[offload]\njoin-limit-secs=5\nverify-limit-secs=6\nprobe-every-secs=7\n\
-                return-drain-secs=8\n[log]\nfilter='debug'\n";
+                return-drain-secs=8\n[log]\nfilter='debug'\n[metrics]\nfile='/f'\nevery-secs=9\n";
     let expected = Settings {
         portal: Portal {
             url: Some("https://p.test".to_owned()),
@@ -158,6 +160,7 @@ fn all_of_it_is_taken_over() {
             return_drain: Duration::from_secs(8),
         },
         log: Log { filter: "debug".to_owned() },
+        metrics: crate::daemon::metrics::Settings { file: Some("/f".into()), every: Duration::from_secs(9) },
     };
     assert_eq!(load_text(text).expect("valid"), expected);
 }

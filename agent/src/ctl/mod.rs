@@ -1,27 +1,34 @@
-//! `offloadctl`: asks the daemon how it is.
+//! `offloadctl`: asks the daemon how it is, and tells it what to do.
 //!
-//! Exit status: 0 the daemon answered, 1 it could not be asked, 2 a wrong command line, 3 it does not run.
+//! `ask` speaks with the daemon, `table`, `policy` and `log` make its answers readable (pure), `watch` is the live screen,
+//! `password` lets polkit ask for one in this terminal.
+//!
+//! Exit status: 0 done, 1 it could not be done, 2 a wrong command line, 3 the daemon does not run, 4 not allowed.
 
-mod table;
+mod ask;
+mod log;
+mod password;
+mod policy;
+pub(crate) mod table;
+mod text;
+mod watch;
 
 use std::{
-    io::{self, Write},
+    fs::File,
+    io::{self, IsTerminal, Read, Write},
+    path::{Path, PathBuf},
     process::ExitCode,
-    time::Duration,
 };
 
-use clap::{Parser, Subcommand};
-use tokio::time::timeout;
-use zbus::fdo;
+use clap::{CommandFactory, Parser, Subcommand};
+use clap_complete::Shell;
 
-use crate::bus::{self, Agent1Proxy};
+use self::ask::{CtlError, Daemon};
 
-/// For the daemon's answer; it never waits for anything before it answers.
-const LIMIT: Duration = Duration::from_secs(5);
-/// The daemon does not run.
-const NOT_RUNNING: u8 = 3;
+/// Longest file of certificates, octets.
+const MAX_CA: u64 = 64 * 1024;
 
-/// Asks wifi-offloadd how it is.
+/// Shows and steers wifi-offloadd, the agent that moves this device to Wi-Fi.
 #[derive(Debug, Parser)]
 #[command(name = "offloadctl", version)]
 struct Arguments {
@@ -34,69 +41,151 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Where the device is between cellular and Wi-Fi, and what went wrong last.
+    /// Where the device is between cellular and Wi-Fi; what failed last.
     Status {
         /// As one line of JSON, for programs.
         #[arg(long)]
         json: bool,
     },
-}
-
-/// Why there is no answer.
-#[derive(Debug, thiserror::Error)]
-enum CtlError {
-    /// Nobody owns the name, or there is no bus.
-    #[error("wifi-offloadd does not run: {0}\nStart it with: systemctl start wifi-offloadd")]
-    NotRunning(String),
-    /// Anything else of the bus.
-    #[error("wifi-offloadd could not be asked: {0}")]
-    Bus(zbus::Error),
-    /// It hangs.
-    #[error("wifi-offloadd does not answer; its watchdog restarts it within a minute")]
-    Silent,
-    /// No terminal.
-    #[error("{0}")]
-    Io(#[from] io::Error),
+    /// The same live, with traffic, signal and moves; q ends it.
+    Watch {
+        /// One line of JSON for each change, for programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Set the operator's portal, and ask it for a credential.
+    Setup {
+        /// https only, such as https://portal.operator.example:8443.
+        url: String,
+        /// PEM file with the certificate authorities of that portal.
+        #[arg(long, value_name = "FILE")]
+        ca: Option<PathBuf>,
+    },
+    /// Ask the portal for a new credential now.
+    Renew,
+    /// Look for the operator's Wi-Fi now, and use it when it is good.
+    Join,
+    /// Go back to cellular, and stay there until told to join.
+    Leave,
+    /// The operator's policy: networks, thresholds, renewal.
+    Policy {
+        /// As one line of JSON, for programs.
+        #[arg(long)]
+        json: bool,
+    },
+    /// The last moves between the links, with their reasons.
+    Log {
+        /// As one line of JSON, for programs.
+        #[arg(long)]
+        json: bool,
+        /// How many at most; the daemon keeps 200.
+        #[arg(short = 'n', long, default_value_t = 20, value_name = "COUNT")]
+        lines: u32,
+    },
+    /// Print the completion script of a shell.
+    Completion {
+        /// Which.
+        shell: Shell,
+    },
 }
 
 /// The program.
 pub fn main() -> ExitCode {
-    let Arguments { bus, command: Command::Status { json } } = Arguments::parse();
-    match status(bus.as_deref(), json) {
+    let arguments = Arguments::parse();
+    match run(arguments) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // Standard error may be closed too; the exit status still tells.
-            let _ = writeln!(io::stderr(), "offloadctl: {error}");
-            ExitCode::from(if matches!(error, CtlError::NotRunning(_)) { NOT_RUNNING } else { 1 })
+            let _ = io::stderr().write_all(complaint(&error, io::stderr().is_terminal()).as_bytes());
+            ExitCode::from(error.exit_status())
         }
     }
 }
 
-fn status(address: Option<&str>, json: bool) -> Result<(), CtlError> {
+fn run(Arguments { bus, command }: Arguments) -> Result<(), CtlError> {
+    if let Command::Completion { shell } = command {
+        return print(&completion(shell));
+    }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let answer =
-        runtime.block_on(async { timeout(LIMIT, ask(address)).await }).map_err(|_| CtlError::Silent)??;
-    let text = if json { format!("{answer}\n") } else { table::of(&answer) };
-    match io::stdout().write_all(text.as_bytes()) {
-        // `offloadctl status | head -1` is no mistake.
+    runtime.block_on(talk(bus.as_deref(), command))
+}
+
+fn completion(shell: Shell) -> Vec<u8> {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), "offloadctl", &mut script);
+    script
+}
+
+async fn talk(bus: Option<&str>, command: Command) -> Result<(), CtlError> {
+    let daemon = Daemon::find(bus).await?;
+    let text = match command {
+        Command::Status { json } => {
+            let answer = daemon.status().await?;
+            if json { line(answer) } else { table::of(&answer) }
+        }
+        Command::Watch { json } => return watch::run(&daemon, json).await,
+        Command::Policy { json } => {
+            let answer = daemon.policy().await?;
+            if json { line(answer) } else { policy::of(&answer) }
+        }
+        Command::Log { json, lines } => {
+            let answer = daemon.log(lines).await?;
+            if json { line(answer) } else { log::of(&answer) }
+        }
+        Command::Setup { url, ca } => {
+            let ca = ca.as_deref().map(read).transpose()?.unwrap_or_default();
+            daemon.setup(&url, &ca).await?;
+            format!("The portal is {url}; asking it for a credential. `offloadctl status` shows it.\n")
+        }
+        Command::Renew => {
+            daemon.renew().await?;
+            "Asking the portal for a new credential as soon as it can be reached.\n".to_owned()
+        }
+        Command::Join => {
+            daemon.join().await?;
+            "Looking for the operator's Wi-Fi now.\n".to_owned()
+        }
+        Command::Leave => {
+            daemon.leave().await?;
+            "Staying on cellular until `offloadctl join`, or until the device wakes up.\n".to_owned()
+        }
+        Command::Completion { .. } => String::new(),
+    };
+    print(text.as_bytes())
+}
+
+/// For a person's terminal in lines that fit it, else as it is.
+fn complaint(error: &CtlError, terminal: bool) -> String {
+    let text = format!("offloadctl: {error}");
+    let lines = text.lines().flat_map(|line| match terminal {
+        true => text::wrapped(line, text::WIDTH),
+        false => vec![line.to_owned()],
+    });
+    lines.map(|line| line + "\n").collect()
+}
+
+fn line(mut json: String) -> String {
+    json.push('\n');
+    json
+}
+
+fn read(path: &Path) -> Result<String, CtlError> {
+    let failed = |error: io::Error| CtlError::File(path.to_owned(), error);
+    let mut text = String::new();
+    let file = File::open(path).map_err(failed)?;
+    file.take(MAX_CA + 1).read_to_string(&mut text).map_err(failed)?;
+    if u64::try_from(text.len()).is_ok_and(|length| length > MAX_CA) {
+        return Err(failed(io::Error::from(io::ErrorKind::FileTooLarge)));
+    }
+    Ok(text)
+}
+
+fn print(text: &[u8]) -> Result<(), CtlError> {
+    match io::stdout().write_all(text) {
+        // `offloadctl log | head -1` is no mistake.
         Err(error) if error.kind() != io::ErrorKind::BrokenPipe => Err(error.into()),
         _ => Ok(()),
     }
-}
-
-async fn ask(address: Option<&str>) -> Result<String, CtlError> {
-    let bus = bus::connect(address).await.map_err(|error| CtlError::NotRunning(error.to_string()))?;
-    let agent = Agent1Proxy::new(&bus).await.map_err(CtlError::Bus)?;
-    agent.get_status().await.map_err(|error| match error {
-        zbus::Error::FDO(error) if is_absent(&error) => {
-            CtlError::NotRunning(format!("nobody is {} on D-Bus", bus::NAME))
-        }
-        other => CtlError::Bus(other),
-    })
-}
-
-fn is_absent(error: &fdo::Error) -> bool {
-    matches!(error, fdo::Error::ServiceUnknown(_) | fdo::Error::NameHasNoOwner(_))
 }
 
 #[cfg(test)]
@@ -106,7 +195,6 @@ mod tests {
 
     #[test]
     fn the_command_line_is_consistent() {
-        use clap::CommandFactory;
         Arguments::command().debug_assert();
         let parsed = Arguments::try_parse_from(["offloadctl", "status", "--json"]).expect("parses");
         assert!(matches!(parsed.command, Command::Status { json: true }));
@@ -117,8 +205,49 @@ mod tests {
         let dir = tempfile::tempdir().expect("directory");
         let bus = Bus::start(dir.path());
         for address in ["unix:path=/nonexistent/bus", &bus.address()] {
-            let error = status(Some(address), true).expect_err("no daemon");
+            let bus = Some(address.to_owned());
+            let error = run(Arguments { bus, command: Command::Renew }).expect_err("no daemon");
             assert!(matches!(error, CtlError::NotRunning(_)), "{error}");
+            assert_eq!(error.exit_status(), 3);
+        }
+    }
+
+    #[test]
+    fn help_fits_a_terminal() {
+        let mut command = Arguments::command();
+        command.build();
+        let pages = command.get_subcommands_mut().map(|sub| sub.render_help().to_string());
+        let pages: Vec<String> = pages.collect();
+        for line in pages.iter().chain([&command.render_help().to_string()]).flat_map(|page| page.lines()) {
+            assert!(line.chars().count() <= text::WIDTH, "{line}");
+        }
+    }
+
+    /// What the package installs is what this program would print.
+    #[test]
+    fn the_completion_scripts_are_fresh() {
+        let scripts = [
+            (Shell::Bash, include_str!("../../completion/offloadctl.bash")),
+            (Shell::Fish, include_str!("../../completion/offloadctl.fish")),
+            (Shell::Zsh, include_str!("../../completion/_offloadctl")),
+        ];
+        for (shell, installed) in scripts {
+            assert!(
+                String::from_utf8(completion(shell)).expect("text") == installed,
+                "write agent/completion anew: offloadctl completion {shell}"
+            );
+        }
+    }
+
+    /// The manual names each command and option.
+    #[test]
+    fn the_manual_is_complete() {
+        let manual = include_str!("../../man/offloadctl.1").replace('\\', "");
+        for command in Arguments::command().get_subcommands() {
+            assert!(manual.contains(&format!(".SS {}", command.get_name())), "{}", command.get_name());
+            for option in command.get_arguments().filter_map(|argument| argument.get_long()) {
+                assert!(manual.contains(&format!("--{option}")), "--{option}");
+            }
         }
     }
 }

@@ -1,12 +1,10 @@
 //! The daemon's answer for people. Pure: JSON in, lines out.
 
-use std::fmt::Write;
-
-use jiff::Timestamp;
 use serde_json::Value;
 
 use provisioning::message::Trigger;
 
+use super::text::{self, time};
 use crate::machine::{Carrier, CellularStatus, CredentialStatus, FailureStatus, State, Status, WlanStatus};
 use crate::supplicant::Owner;
 
@@ -24,26 +22,28 @@ pub(super) fn of(json: &str) -> String {
 fn table(status: &Status) -> String {
     let mut rows = vec![
         ("State", format!("{}: {}", status.state, meaning(status.state))),
+        ("  since", time(status.since)),
         ("Traffic by", carrier(status.carrier).to_owned()),
         ("Cellular", cellular(&status.cellular)),
         ("Wi-Fi", wlan(&status.wlan)),
         ("Credential", status.credential.as_ref().map_or_else(|| "none yet".to_owned(), credential)),
     ];
+    if status.held {
+        rows.push((
+            "Held",
+            "stays on cellular until `offloadctl join`, or until the device wakes up".to_owned(),
+        ));
+    }
     match &status.last_failure {
         None => rows.push(("Last failure", "none".to_owned())),
         Some(failure) => rows.extend(failure_rows(failure)),
     }
     rows.push(("Agent", status.version.clone()));
-    let mut lines = String::new();
-    for (name, value) in rows {
-        // Writing to a string cannot fail.
-        let _ = writeln!(lines, "{name:<13} {}", printable(&value));
-    }
-    lines
+    text::table(&rows)
 }
 
 /// What a state means to somebody who has not read the manual.
-fn meaning(state: State) -> &'static str {
+pub(super) fn meaning(state: State) -> &'static str {
     match state {
         State::NoModem => "no usable modem, and no credential yet",
         State::Locked => "the SIM waits for its PIN (mmcli -i any --pin=…)",
@@ -142,25 +142,16 @@ fn failure_rows(failure: &FailureStatus) -> Vec<(&'static str, String)> {
     rows
 }
 
-/// Seconds since 1970, in UTC; the number itself where it is beyond any calendar.
-fn time(unix: u64) -> String {
-    let stamp = i64::try_from(unix).ok().and_then(|seconds| Timestamp::from_second(seconds).ok());
-    stamp.map_or_else(|| unix.to_string(), |stamp| stamp.to_string())
-}
-
-/// A network's name or a server's text must not be able to move the cursor.
-fn printable(value: &str) -> String {
-    value.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
-}
-
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
 
-    fn status() -> Status {
+    /// A device with a bit of everything.
+    pub(crate) fn status() -> Status {
         Status {
             version: "0.1.0".to_owned(),
             state: State::Armed,
+            since: 1_700_000_000,
             carrier: Carrier::Cellular,
             cellular: CellularStatus {
                 modem: "registered".to_owned(),
@@ -195,6 +186,7 @@ mod tests {
                 remedy: "go nearer".to_owned(),
                 at: 1_700_000_000,
             }),
+            held: true,
         }
     }
 
@@ -203,11 +195,16 @@ mod tests {
         let shown = of(&serde_json::to_string(&status()).expect("JSON"));
         let expected = "\
 State         armed: ready; looking for the operator's Wi-Fi
+  since       2023-11-14T22:13:20Z
 Traffic by    cellular
-Cellular      registered, network 00101, signal 64 %, bearer ready on wwan0, SIM 00101••••••••89
+Cellular      registered, network 00101, signal 64 %, bearer ready on wwan0, SIM
+              00101••••••••89
 Wi-Fi         wlan1, MAC 02:00:00:00:01:00, owned by NetworkManager
-Credential    abc@operator.example, until 2027-01-15T08:00:00Z, installed, policy 3, \
-a newer one to be tried next, 2 more in reserve, a new one is due (it was good for one login)
+Credential    abc@operator.example, until 2027-01-15T08:00:00Z, installed,
+              policy 3, a newer one to be tried next, 2 more in reserve, a new
+              one is due (it was good for one login)
+Held          stays on cellular until `offloadctl join`, or until the device
+              wakes up
 Last failure  association-failed at 2023-11-14T22:13:20Z
   what        evil\u{fffd}[2J
   what to do  go nearer
@@ -232,6 +229,5 @@ Agent         0.1.0
     fn another_version_is_shown_as_it_came() {
         assert_eq!(of("{\"a\":1}"), "{\n  \"a\": 1\n}\n");
         assert_eq!(of("not JSON"), "not JSON\n");
-        assert_eq!(time(u64::MAX), u64::MAX.to_string());
     }
 }

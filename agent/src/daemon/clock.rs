@@ -11,7 +11,7 @@ use crate::machine::Now;
 
 /// Reads both clocks.
 pub(super) fn now() -> Now {
-    Now { since_boot: since_boot(), unix: unix().as_secs() }
+    Now { since_boot: since_boot(), unix: unix() }
 }
 
 /// `CLOCK_BOOTTIME`: counts while the device sleeps, so that limits and penalties end although nobody was awake.
@@ -25,9 +25,14 @@ pub(super) fn slept() -> Duration {
     since_boot().saturating_sub(awake)
 }
 
+/// Seconds since 1970.
+pub(crate) fn unix() -> u64 {
+    unix_time().as_secs()
+}
+
 /// Since 1970.
 #[expect(clippy::disallowed_methods, reason = "the one place where the agent reads the wall clock")]
-pub(super) fn unix() -> Duration {
+pub(super) fn unix_time() -> Duration {
     SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default()
 }
 

@@ -38,6 +38,6 @@ struct Millis;
 
 impl FormatTime for Millis {
     fn format_time(&self, writer: &mut Writer<'_>) -> fmt::Result {
-        write!(writer, "{}", clock::unix().as_millis())
+        write!(writer, "{}", clock::unix_time().as_millis())
     }
 }

@@ -17,8 +17,9 @@ use tokio::{
     sync::{mpsc, watch},
 };
 
-use super::{clock, start::notify, story};
+use super::{clock, journal::Journal, metrics::Counts, start::notify, story};
 use crate::{
+    bus::View,
     machine::{Action, Input, Machine, UserWord},
     modem::Modem,
     provision::Portal,
@@ -64,15 +65,16 @@ impl Supplicant for NoSupplicant {
 /// Reaches the supplicant of one WLAN interface.
 pub type SupplicantOf = Box<dyn Fn(&str) -> std::io::Result<Box<dyn Supplicant>>>;
 
-/// Runs until `stop` says so; every change of the machine's picture goes to `status` as JSON.
+/// Runs until `stop` says so; every change of the machine's picture goes to `view`.
 pub async fn run(
     mut machine: Machine,
     mut worlds: Worlds,
     mut inputs: mpsc::Receiver<Input>,
-    status: watch::Sender<String>,
+    view: watch::Sender<View>,
     mut stop: watch::Receiver<bool>,
 ) {
-    publish(&machine, &status);
+    let (mut journal, mut counts) = (Journal::default(), Counts::default());
+    publish(&machine, &journal, &counts, &view);
     let mut watchdog = Watchdog::start();
     let alarm = Alarm::new();
     let jump = Jump::new();
@@ -104,11 +106,16 @@ pub async fn run(
         slept = clock::slept();
         let resumed = woke_up.then_some(Input::User(UserWord::Resumed));
         for input in resumed.into_iter().chain([input]) {
-            for action in machine.handle(clock::now(), input) {
+            let now = clock::now();
+            for action in machine.handle(now, input) {
+                if let Action::Note(note) = &action {
+                    journal.take(now.unix, note);
+                    counts.take(note);
+                }
                 perform(&mut worlds, action);
             }
         }
-        publish(&machine, &status);
+        publish(&machine, &journal, &counts, &view);
     }
     tracing::info!(event = "stopping", state = %machine.state(), "stopping; links are put back as they were");
 }
@@ -140,17 +147,19 @@ fn perform(worlds: &mut Worlds, action: Action) {
     }
 }
 
-fn publish(machine: &Machine, status: &watch::Sender<String>) {
-    match serde_json::to_string(&machine.status()) {
-        Ok(json) => {
-            status.send_if_modified(|old| {
-                let changed = *old != json;
-                *old = json;
-                changed
-            });
-        }
-        Err(error) => tracing::error!(%error, "status"),
-    }
+fn publish(machine: &Machine, journal: &Journal, counts: &Counts, view: &watch::Sender<View>) {
+    let new = View {
+        status: Some(machine.status()),
+        policy: machine.policy().cloned(),
+        log: journal.entries(),
+        logged: journal.written(),
+        counts: counts.clone(),
+    };
+    view.send_if_modified(|old| {
+        let changed = *old != new;
+        *old = new;
+        changed
+    });
 }
 
 /// Wakes the loop at the machine's deadline, and at once after a sleep of the device in which it passed: tokio's own

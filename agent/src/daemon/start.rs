@@ -18,10 +18,11 @@ use tokio::{
 use super::{
     clock,
     log::{self, Format},
+    metrics,
     run::{self, Worlds},
 };
 use crate::{
-    bus,
+    bus::{self, Orders, View},
     config::{self, Settings},
     machine::{self, Input, Machine},
     manager::owner,
@@ -81,7 +82,7 @@ fn start(arguments: &Arguments) -> anyhow::Result<()> {
         .thread_keep_alive(THREAD_KEPT)
         .build()
         .context("runtime")?;
-    runtime.block_on(serve(settings))
+    runtime.block_on(serve(settings, arguments.config.clone()))
 }
 
 /// A core dump, or another process of the same user looking in, would show the password.
@@ -90,7 +91,7 @@ fn keep_no_core() -> anyhow::Result<()> {
     prctl::set_dumpable(false).context("core dumps off")
 }
 
-async fn serve(settings: Settings) -> anyhow::Result<()> {
+async fn serve(settings: Settings, config: PathBuf) -> anyhow::Result<()> {
     let vault = Vault::open(&settings.state.dir).with_context(|| settings.state.dir.display().to_string())?;
     let stored = vault.load();
     let machine = Machine::new(machine_settings(&settings, &vault)?, clock::now(), stored);
@@ -103,7 +104,8 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
     let links = links::spawn(links, into(&inputs, Input::Links));
     let (alive, mut owners) = mpsc::channel(1);
     let seen = watch::Sender::new(None);
-    let portal = portal(&settings, &seen, &inputs)?;
+    let client = watch::Sender::new(settings.portal.client());
+    let portal = portal(&settings, client.subscribe(), &seen, &inputs)?;
     let modems = into(&inputs, Input::Modem);
     let modem = modem::dbus::spawn_seen(settings.cellular.modem(), modems, seen, alive.clone());
     let hotspots = wispr::shell::Settings { ca: settings.wlan.login_ca.clone() };
@@ -120,12 +122,13 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
         vault,
     };
 
-    let (status, watched) = watch::channel(String::new());
-    bus::spawn(None, watched);
+    let (view, watched) = watch::channel(View::default());
+    metrics::spawn(settings.metrics.clone(), watched.clone());
+    bus::spawn(None, watched, Orders { inputs, portal: client, config });
     let stop = stop_signal()?;
     tracing::info!(event = "started", version = env!("CARGO_PKG_VERSION"), "wifi-offloadd is watching");
     notify(&[NotifyState::Ready]);
-    run::run(machine, worlds, queue, status, stop).await;
+    run::run(machine, worlds, queue, view, stop).await;
     notify(&[NotifyState::Stopping]);
     // While the link still stands: else the session runs on and is paid for.
     hotspots.close().await;
@@ -138,12 +141,13 @@ async fn serve(settings: Settings) -> anyhow::Result<()> {
 /// Both ways to the portal; by SMS only where the device is set up for it.
 fn portal(
     settings: &Settings,
+    client: watch::Receiver<provision::https::Settings>,
     seen: &watch::Sender<modem::dbus::Seen>,
     inputs: &mpsc::Sender<Input>,
 ) -> anyhow::Result<Ways> {
     let events = into(inputs, Input::Portal);
     let exchanges = settings.sms.portal.as_ref().map(|(_, key)| Exchanges::new(*key));
-    let https = provision::https::spawn_with(settings.portal.client(), exchanges.clone(), events.clone())
+    let https = provision::https::spawn_changing(client, exchanges.clone(), events.clone())
         .context("the portal's thread")?;
     let mut ways = Ways { https: Box::new(https), sms: None };
     if let (Some((number, _)), Some(exchanges)) = (&settings.sms.portal, exchanges) {

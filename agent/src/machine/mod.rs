@@ -74,6 +74,8 @@ pub struct Machine {
     clock: clock::Clock,
     state: State,
     entered: Duration,
+    /// The same by the calendar, seconds since 1970.
+    entered_unix: u64,
     actions: Vec<Action>,
     cellular: cellular::Cellular,
     credential: credential::Keeper,
@@ -113,6 +115,7 @@ impl Machine {
             clock: clock::Clock::new(now),
             state: State::NoModem,
             entered: now.since_boot,
+            entered_unix: now.unix,
             actions: Vec::new(),
             cellular: cellular::Cellular::default(),
             credential: credential::Keeper::new(stored.unwrap_or_default(), jitter),
@@ -286,6 +289,7 @@ impl Machine {
         }
         let from = std::mem::replace(&mut self.state, to);
         self.entered = self.now.since_boot;
+        self.entered_unix = self.now.unix;
         self.note(Note::State { from, to });
     }
 

@@ -1,5 +1,7 @@
 //! The machine's picture for `offloadctl status`; reads facts, decides nothing.
 
+use provisioning::message::Policy;
+
 use super::{Carrier, CellularStatus, CredentialStatus, Machine, Status, WlanStatus};
 use crate::{
     modem::{Presence, Registration},
@@ -13,6 +15,7 @@ impl Machine {
         Status {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             state: self.state,
+            since: self.entered_unix,
             carrier: match self.carrier {
                 None => Carrier::None,
                 Some(Link::Cellular) => Carrier::Cellular,
@@ -46,7 +49,13 @@ impl Machine {
                 policy_version: credential.policy.version,
             }),
             last_failure: self.last_failure.as_ref().map(|(_, status)| status.clone()),
+            held: self.held,
         }
+    }
+
+    /// The policy that is obeyed.
+    pub fn policy(&self) -> Option<&Policy> {
+        self.credential.policy()
     }
 
     fn modem_word(&self) -> &'static str {

@@ -37,6 +37,21 @@ pub enum State {
 }
 
 impl State {
+    /// All of them, in the order of a life.
+    pub const ALL: [Self; 11] = [
+        Self::NoModem,
+        Self::Locked,
+        Self::Searching,
+        Self::Attached,
+        Self::Provisioning,
+        Self::Armed,
+        Self::Joining,
+        Self::LoggingIn,
+        Self::Verifying,
+        Self::Offloaded,
+        Self::Returning,
+    ];
+
     /// On the way from the choice of a network to the proof of it.
     pub(super) fn is_arriving(self) -> bool {
         matches!(self, Self::Joining | Self::LoggingIn | Self::Verifying)

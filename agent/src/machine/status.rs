@@ -14,6 +14,9 @@ pub struct Status {
     pub version: String,
     /// Where the machine is.
     pub state: State,
+    /// Since when, seconds since 1970.
+    #[serde(default)]
+    pub since: u64,
     /// Which link carries the traffic.
     pub carrier: Carrier,
     /// The modem.
@@ -24,6 +27,9 @@ pub struct Status {
     pub credential: Option<CredentialStatus>,
     /// The last thing that went wrong since the last success.
     pub last_failure: Option<FailureStatus>,
+    /// Somebody sent the device back to cellular: no join before somebody asks for one, or the device wakes up.
+    #[serde(default)]
+    pub held: bool,
 }
 
 /// Which link carries the traffic.
@@ -36,6 +42,17 @@ pub enum Carrier {
     Cellular,
     /// The WLAN card.
     Wifi,
+}
+
+impl Carrier {
+    /// The stable word.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Cellular => "cellular",
+            Self::Wifi => "wifi",
+        }
+    }
 }
 
 /// The modem.

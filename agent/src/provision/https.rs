@@ -18,7 +18,7 @@ use provisioning::{
     sms::{DELIVERY_HEADER, Encapsulated},
     xml::MAX_BODY,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use ureq::{Agent, Error, http::header};
 
 use super::{
@@ -59,6 +59,15 @@ pub fn spawn_with(
     exchanges: Option<Exchanges>,
     events: mpsc::Sender<Event>,
 ) -> std::io::Result<impl Portal + use<>> {
+    spawn_changing(watch::Sender::new(settings).subscribe(), exchanges, events)
+}
+
+/// The same with settings that may change: they are read for each request.
+pub fn spawn_changing(
+    settings: watch::Receiver<Settings>,
+    exchanges: Option<Exchanges>,
+    events: mpsc::Sender<Event>,
+) -> std::io::Result<impl Portal + use<>> {
     let (commands, queue) = sync_channel(QUEUE);
     let answers = events.clone();
     thread::Builder::new()
@@ -93,12 +102,13 @@ impl Portal for Https {
 }
 
 fn run(
-    settings: &Settings,
+    settings: &watch::Receiver<Settings>,
     exchanges: Option<&Exchanges>,
     queue: &Receiver<Command>,
     events: &mpsc::Sender<Event>,
 ) {
     while let Ok(command) = queue.recv() {
+        let settings = &settings.borrow().clone();
         let event = match command {
             Command::Fetch { request, route } => fetch(settings, exchanges, &request, &route),
             Command::Report { report, route } => tell(settings, &report, &route),

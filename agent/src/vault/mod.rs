@@ -18,6 +18,7 @@ use provisioning::{
 };
 
 pub use self::file::{Vault, VaultError};
+pub(crate) use self::replace::replace;
 
 /// Everything that is kept. The machine makes it; the vault seals and writes it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]

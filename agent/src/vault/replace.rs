@@ -71,7 +71,7 @@ impl Disk for Files {
 }
 
 /// Puts `octets` at `path` with `mode`, whatever the umask.
-pub(super) fn replace(path: &Path, octets: &[u8], mode: u32) -> io::Result<()> {
+pub(crate) fn replace(path: &Path, octets: &[u8], mode: u32) -> io::Result<()> {
     replace_on(&mut Files::default(), path, octets, mode)
 }
 

@@ -8,9 +8,16 @@ use std::{
 };
 
 use futures_util::StreamExt;
+use tokio::sync::mpsc;
 use zbus::{MatchRule, MessageStream, message::Type};
 
 use super::*;
+use crate::{
+    daemon::Journal,
+    machine::Input,
+    machine::{Machine, Note, Now, Settings},
+    provision::{http::Limits, https},
+};
 
 const LONG: Duration = Duration::from_secs(20);
 
@@ -89,26 +96,51 @@ fn run_test(test: impl Future<Output = ()>) {
     runtime.block_on(async { timeout(LONG, test).await.expect("in time") });
 }
 
+/// What a machine that has just started shows, after `moves` moves.
+fn view(moves: u64) -> View {
+    let machine = Machine::new(Settings::default(), Now { since_boot: Duration::ZERO, unix: 7 }, None);
+    let mut journal = Journal::default();
+    (0..moves).for_each(|at| journal.take(at, &Note::MovedToWifi));
+    View {
+        status: Some(machine.status()),
+        log: journal.entries(),
+        logged: journal.written(),
+        ..View::default()
+    }
+}
+
+fn orders() -> (Orders, mpsc::Receiver<Input>) {
+    let (inputs, queue) = mpsc::channel(4);
+    let limits = Limits { connect: LONG, total: LONG };
+    let portal = https::Settings { url: None, ca: PathBuf::new(), format: Default::default(), limits };
+    (Orders { inputs, portal: watch::Sender::new(portal), config: PathBuf::new() }, queue)
+}
+
 #[test]
 fn status_and_its_changes_are_told() {
     run_test(async {
         let dir = tempfile::tempdir().expect("directory");
         let bus = Bus::start(dir.path());
-        let (sender, receiver) = watch::channel("{\"n\":1}".to_owned());
-        spawn(Some(bus.address()), receiver);
-        assert_eq!(ask(&bus.address()).await, "{\"n\":1}");
+        let (sender, receiver) = watch::channel(view(0));
+        spawn(Some(bus.address()), receiver, orders().0);
+        assert_eq!(ask(&bus.address()).await, view(0).status_json());
         let listener = connect(Some(&bus.address())).await.expect("connects");
         let rule = MatchRule::builder().msg_type(Type::Signal).member("PropertiesChanged");
         let mut changes = MessageStream::for_match_rule(rule.build().expect("a rule"), &listener, None)
             .await
             .expect("subscribes");
-        sender.send("{\"n\":2}".to_owned()).expect("sends");
+        sender.send(view(1)).expect("sends");
         let change = changes.next().await.expect("a signal").expect("a message");
         assert_eq!(change.header().path().map(|path| path.as_str().to_owned()).as_deref(), Some(PATH));
-        assert!(
-            format!("{:?}", change.body().deserialize::<zbus::Structure<'_>>()).contains("{\\\"n\\\":2}")
-        );
-        assert_eq!(ask(&bus.address()).await, "{\"n\":2}");
+        let told = format!("{:?}", change.body().deserialize::<zbus::Structure<'_>>());
+        assert!(told.contains("Logged") && !told.contains("Status"), "only what differs: {told}");
+        let mut other = view(1);
+        other.status.as_mut().expect("a status").held = true;
+        sender.send(other.clone()).expect("sends");
+        let change = changes.next().await.expect("a signal").expect("a message");
+        let told = format!("{:?}", change.body().deserialize::<zbus::Structure<'_>>());
+        assert!(told.contains("Status") && !told.contains("Logged") && !told.contains("State\""), "{told}");
+        assert_eq!(ask(&bus.address()).await, other.status_json());
     });
 }
 
@@ -117,13 +149,61 @@ fn a_bus_that_comes_late_or_again_is_found() {
     run_test(async {
         let dir = tempfile::tempdir().expect("directory");
         let address = format!("unix:path={}", dir.path().join("bus").display());
-        let (_sender, receiver) = watch::channel("late".to_owned());
-        spawn(Some(address.clone()), receiver);
+        let (_sender, receiver) = watch::channel(view(0));
+        spawn(Some(address.clone()), receiver, orders().0);
         tokio::task::yield_now().await;
         let first = Bus::start(dir.path());
-        assert_eq!(ask(&address).await, "late");
+        assert_eq!(ask(&address).await, view(0).status_json());
         drop(first);
         let _second = Bus::start(dir.path());
-        assert_eq!(ask(&address).await, "late");
+        assert_eq!(ask(&address).await, view(0).status_json());
     });
+}
+
+/// `dbus/net.wifioffload.Agent1.xml` says what the service says of itself.
+#[test]
+fn the_interface_is_as_it_is_written() {
+    run_test(async {
+        let dir = tempfile::tempdir().expect("directory");
+        let bus = Bus::start(dir.path());
+        let (_sender, receiver) = watch::channel(view(0));
+        spawn(Some(bus.address()), receiver, orders().0);
+        ask(&bus.address()).await;
+        let caller = connect(Some(&bus.address())).await.expect("connects");
+        let proxy = zbus::fdo::IntrospectableProxy::builder(&caller)
+            .destination(NAME)
+            .path(PATH)
+            .build()
+            .await
+            .expect("proxy");
+        let told = elements(&proxy.introspect().await.expect("XML"));
+        let written = elements(include_str!("../../../../dbus/net.wifioffload.Agent1.xml"));
+        assert!(told.len() > 20, "{told:?}");
+        assert_eq!(written, told);
+    });
+}
+
+/// The tags of our interface, without comments and white space, sorted: order means nothing.
+fn elements(xml: &str) -> Vec<String> {
+    let begin = xml.find("<interface name=\"net.wifioffload.Agent1\">").expect("our interface");
+    let ours = &xml[begin..];
+    let ours = &ours[..ours.find("</interface>").expect("its end")];
+    let mut member = String::new();
+    let mut tags = Vec::new();
+    let without_comments = ours.split("<!--").enumerate().map(|(part, text)| match part {
+        0 => text,
+        _ => text.split_once("-->").expect("its end").1,
+    });
+    for tag in without_comments.collect::<String>().split('<').skip(1) {
+        let tag = tag.split('>').next().unwrap_or_default().trim().trim_end_matches('/').trim();
+        if tag.starts_with('/') {
+            continue;
+        }
+        if !tag.starts_with("arg") && !tag.starts_with("annotation") {
+            tag.clone_into(&mut member);
+        }
+        tags.push(format!("{member}: {tag}"));
+    }
+    tags.sort();
+    tags
 }
