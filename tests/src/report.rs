@@ -32,6 +32,11 @@ pub(crate) enum Order {
         /// How often, and when, the agent is killed.
         crashes: Crashes,
     },
+    /// The scenarios of suite `doctor`.
+    Doctor {
+        /// Only those whose name contains this.
+        only: Option<String>,
+    },
     /// The scenarios of suite `handover`.
     Handover {
         /// Only those whose name contains this.

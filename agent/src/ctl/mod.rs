@@ -1,11 +1,12 @@
 //! `offloadctl`: asks the daemon how it is, and tells it what to do.
 //!
 //! `ask` speaks with the daemon, `table`, `policy` and `log` make its answers readable (pure), `watch` is the live screen,
-//! `password` lets polkit ask for one in this terminal.
+//! `doctor` finds the first broken link, `password` lets polkit ask for one in this terminal.
 //!
-//! Exit status: 0 done, 1 it could not be done, 2 a wrong command line, 3 the daemon does not run, 4 not allowed.
+//! Exit status: 0 done, 1 it could not be done or the doctor found a broken link, 2 a wrong command line, 3 the daemon does not run, 4 not allowed.
 
 mod ask;
+mod doctor;
 mod log;
 mod password;
 mod policy;
@@ -82,6 +83,15 @@ enum Command {
         #[arg(short = 'n', long, default_value_t = 20, value_name = "COUNT")]
         lines: u32,
     },
+    /// Name the first broken link from the clock to the Internet behind Wi-Fi.
+    Doctor {
+        /// As one line of JSON, for programs.
+        #[arg(long)]
+        json: bool,
+        /// The daemon's configuration.
+        #[arg(long, value_name = "FILE", default_value = "/etc/wifi-offload/agent.toml")]
+        config: PathBuf,
+    },
     /// Print the completion script of a shell.
     Completion {
         /// Which.
@@ -93,7 +103,7 @@ enum Command {
 pub fn main() -> ExitCode {
     let arguments = Arguments::parse();
     match run(arguments) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(code) => code,
         Err(error) => {
             // Standard error may be closed too; the exit status still tells.
             let _ = io::stderr().write_all(complaint(&error, io::stderr().is_terminal()).as_bytes());
@@ -102,12 +112,18 @@ pub fn main() -> ExitCode {
     }
 }
 
-fn run(Arguments { bus, command }: Arguments) -> Result<(), CtlError> {
+fn run(Arguments { bus, command }: Arguments) -> Result<ExitCode, CtlError> {
     if let Command::Completion { shell } = command {
-        return print(&completion(shell));
+        return print(&completion(shell)).map(|()| ExitCode::SUCCESS);
     }
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    runtime.block_on(talk(bus.as_deref(), command))
+    if let Command::Doctor { json, config } = command {
+        // It works without a daemon, too: that may be the broken link.
+        let answer = runtime.block_on(doctor::run(bus.as_deref(), &config, json));
+        print(answer.text.as_bytes())?;
+        return Ok(if answer.good { ExitCode::SUCCESS } else { ExitCode::FAILURE });
+    }
+    runtime.block_on(talk(bus.as_deref(), command)).map(|()| ExitCode::SUCCESS)
 }
 
 fn completion(shell: Shell) -> Vec<u8> {
@@ -149,7 +165,7 @@ async fn talk(bus: Option<&str>, command: Command) -> Result<(), CtlError> {
             daemon.leave().await?;
             "Staying on cellular until `offloadctl join`, or until the device wakes up.\n".to_owned()
         }
-        Command::Completion { .. } => String::new(),
+        Command::Completion { .. } | Command::Doctor { .. } => String::new(),
     };
     print(text.as_bytes())
 }

@@ -169,6 +169,7 @@ pub(crate) mod tests {
                 ssid: None,
                 signal_dbm: None,
                 address: None,
+                heard: None,
             },
             credential: Some(CredentialStatus {
                 username: "abc@operator.example".to_owned(),

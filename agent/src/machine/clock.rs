@@ -17,7 +17,7 @@ const SET_PAUSE: Duration = Duration::from_secs(3600);
 /// No true time lies before this: when the program was built, or the release it was built from, seconds since 1970.
 /// `SOURCE_DATE_EPOCH` is what package builders set (reproducible-builds.org), so that the same source gives the same
 /// program; a build without it has the constant, which is moved on with each release (1 November 2026).
-const FLOOR: u64 = match option_env!("SOURCE_DATE_EPOCH") {
+pub(crate) const FLOOR: u64 = match option_env!("SOURCE_DATE_EPOCH") {
     Some(text) => number(text.as_bytes(), 1_793_491_200),
     None => 1_793_491_200,
 };

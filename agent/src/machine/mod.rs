@@ -46,11 +46,12 @@ use std::time::Duration;
 
 use provisioning::message::Offload;
 
+pub(crate) use clock::FLOOR;
 pub use failure::Failure;
 pub use input::{Action, Input, Note, ReturnReason, UserWord};
 pub use settings::{Settings, SmsUse};
 pub use state::{Now, State};
-pub use status::{Carrier, CellularStatus, CredentialStatus, FailureStatus, Status, WlanStatus};
+pub use status::{Carrier, CellularStatus, CredentialStatus, FailureStatus, HeardStatus, Status, WlanStatus};
 
 use crate::{
     modem,

@@ -37,6 +37,7 @@ impl Machine {
                 ssid: self.join.ssid().map(str::to_owned),
                 signal_dbm: self.signal_dbm,
                 address: self.lease.as_ref().map(|lease| lease.address.to_string()),
+                heard: self.scanner.last().cloned(),
             },
             credential: self.credential.current(self.now.unix).map(|credential| CredentialStatus {
                 username: credential.username.clone(),

@@ -4,7 +4,10 @@
 
 use std::time::Duration;
 
-use super::{Action, Machine, Note, State, signal::Verdict};
+use super::{
+    Action, HeardStatus, Machine, Note, State,
+    signal::{self, Verdict},
+};
 use crate::wlan::{self, Bss};
 
 /// First pause between scans; doubles up to [`SCAN_MAX`] while nothing of ours is good enough.
@@ -41,6 +44,8 @@ pub(super) struct Scanner {
     since: Option<Duration>,
     /// MHz.
     channels: Vec<u32>,
+    /// What the last scan heard, for people.
+    last: Option<HeardStatus>,
 }
 
 impl Scanner {
@@ -57,6 +62,10 @@ impl Scanner {
     pub(super) fn soon(&mut self, now: Duration) {
         self.now();
         self.next = now + SCAN_EAGER;
+    }
+
+    pub(super) fn last(&self) -> Option<&HeardStatus> {
+        self.last.as_ref()
     }
 
     pub(super) fn failed(&mut self, now: Duration) {
@@ -127,6 +136,8 @@ impl Machine {
                 self.scanner.heard(bss.frequency_mhz);
             }
         }
+        self.scanner.last =
+            Some(HeardStatus { signal_dbm: signal::strongest(policy, results), enter_dbm: policy.enter_dbm });
         let verdict = self.judge.scan(now, policy, results);
         if let Verdict::Dwell { ssid, signal_dbm, first: true }
         | Verdict::Join { ssid, signal_dbm, first: true } = &verdict

@@ -167,6 +167,15 @@ fn best(policy: &Policy, results: &[Bss], allowed: impl Fn(&str) -> bool) -> Opt
         .map(|(_, signal, ssid)| (ssid.clone(), signal))
 }
 
+/// The policy's strongest network, whether it is good enough or not, dBm.
+pub(super) fn strongest(policy: &Policy, results: &[Bss]) -> Option<i32> {
+    let ours = |bss: &&Bss| {
+        bss.seen_ms_ago <= MAX_AGE_MS
+            && policy.joinable().any(|network| network.ssid.as_bytes() == bss.ssid.as_slice())
+    };
+    results.iter().filter(ours).map(|bss| bss.signal_dbm).max()
+}
+
 #[cfg(test)]
 mod tests {
     use provisioning::identity::Mac;

@@ -92,6 +92,19 @@ pub struct WlanStatus {
     pub signal_dbm: Option<i32>,
     /// IPv4 address.
     pub address: Option<String>,
+    /// The last scan for the operator's networks; none before the first one.
+    #[serde(default)]
+    pub heard: Option<HeardStatus>,
+}
+
+/// What a scan heard of the operator's networks.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub struct HeardStatus {
+    /// The strongest, dBm; none where none was heard.
+    pub signal_dbm: Option<i32>,
+    /// What the policy wants of one that is to be joined, dBm.
+    pub enter_dbm: i32,
 }
 
 /// The credential.

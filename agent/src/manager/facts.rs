@@ -25,7 +25,7 @@ pub enum Choice {
 
 /// What NetworkManager says of the interface.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Facts {
+pub(crate) enum Facts {
     /// It is not on the bus, or does not know the interface.
     Absent,
     /// It suspends, and says nothing that lasts.
@@ -47,7 +47,7 @@ pub(super) fn decide(choice: Choice, facts: Facts, before: Option<Owner>) -> Own
 }
 
 /// Looks. What cannot be read is not there.
-pub(super) async fn look(bus: &Connection, interface: &str) -> zbus::Result<Facts> {
+pub(crate) async fn look(bus: &Connection, interface: &str) -> zbus::Result<Facts> {
     // Asked first because a call to the name itself would make the bus start a NetworkManager that is stopped.
     if !DBusProxy::new(bus).await?.name_has_owner(NAME.try_into()?).await? {
         return Ok(Facts::Absent);

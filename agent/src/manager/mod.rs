@@ -21,7 +21,7 @@
 //! [`Rejected`](crate::supplicant::JoinFailure::Rejected). Crypto binding cannot be required of PEAP through
 //! NetworkManager 1.42, which has no property for it: a portal that wants it uses EAP-TTLS.
 
-mod facts;
+pub(crate) mod facts;
 pub(crate) mod listen;
 pub mod owner;
 mod profile;

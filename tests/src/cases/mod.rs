@@ -6,6 +6,7 @@
 mod clock;
 mod crash;
 mod disconnect;
+pub(crate) mod doctor;
 mod hotspot;
 mod leaks;
 mod modem;

@@ -28,6 +28,7 @@ pub(crate) fn run(order: &Order, reporter: &Reporter) -> Result<bool> {
             let extent = handover::Extent { moves: *moves, full: *full };
             handover::run(only.as_deref(), extent, &options, reporter)
         }
+        Order::Doctor { only } => cases::doctor::run(only.as_deref(), &options, reporter),
         Order::Test { only, crashes } => cases::vm(only.as_deref(), *crashes, &options, reporter),
     }
 }

@@ -1,10 +1,11 @@
-//! Suites `vm` and `handover`: each boots the virtual laptop once for all its cases.
+//! Suites `vm`, `doctor` and `handover`: each boots the virtual laptop once for all its cases.
 
 use std::{fs, path::PathBuf, time::Duration};
 
 use anyhow::{Result, bail};
 
 use crate::{
+    cases::doctor,
     handover, progress,
     report::{Case, Crashes, Line, Order},
     vm,
@@ -24,6 +25,14 @@ const FULL: Duration = Duration::from_secs(1800);
 pub(super) fn vm(filter: Option<&str>, crashes: Crashes) -> Result<Vec<Case>> {
     let order = Order::Test { only: filter.map(str::to_owned), crashes };
     run("vm", &order, LIMIT + CRASH * crashes.number).map(|(cases, _)| cases)
+}
+
+/// Suite `doctor`; shows what was named as a table.
+pub(super) fn doctor(filter: Option<&str>) -> Result<Vec<Case>> {
+    let order = Order::Doctor { only: filter.map(str::to_owned) };
+    let (cases, out) = run("doctor", &order, LIMIT)?;
+    println!("\n{}", fs::read_to_string(out.join(doctor::FILE))?);
+    Ok(cases)
 }
 
 /// Suite `handover`: so many moves to Wi-Fi and back; shows what came out as a table.

@@ -40,7 +40,7 @@ struct Suite {
     run: fn(Wanted<'_>) -> Result<Vec<Case>>,
 }
 
-const SUITES: [Suite; 8] = [
+const SUITES: [Suite; 9] = [
     Suite {
         name: "unit",
         about: "cargo test: units, properties, protocol pairs, eapol_test",
@@ -82,6 +82,12 @@ const SUITES: [Suite; 8] = [
         about: "the virtual laptop: offload, return, restarts, refusals, a wrong clock, leaks",
         whole: true,
         run: |wanted| laptop::vm(wanted.part, wanted.crashes),
+    },
+    Suite {
+        name: "doctor",
+        about: "the virtual laptop: faults one at a time, each to be named by offloadctl doctor",
+        whole: false,
+        run: |wanted| laptop::doctor(wanted.part),
     },
     Suite {
         name: "handover",

@@ -38,7 +38,7 @@ pub(crate) struct Server {
     address: Ipv4Addr,
     echo: EchoServer,
     _download: DownloadServer,
-    #[expect(dead_code, reason = "held for its life; switched by scenarios with a captive portal")]
+    /// Switched to a captive page by those who want one.
     pub(crate) probe: ProbeServer,
 }
 

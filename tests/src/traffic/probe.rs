@@ -60,7 +60,6 @@ impl ProbeServer {
     }
 
     /// From now on a captive portal, or not.
-    #[cfg_attr(not(test), expect(dead_code, reason = "for scenarios with a captive portal"))]
     pub(crate) fn set_captive(&self, captive: bool) {
         self.shared.captive.store(captive, Ordering::Relaxed);
     }

@@ -35,7 +35,7 @@ pub(crate) struct AccessPoint {
     pub(crate) radio: Radio,
     /// Access point and authenticator.
     pub(crate) hostapd: Daemon,
-    _dhcp: Option<Daemon>,
+    dhcp: Option<Daemon>,
 }
 
 impl AccessPoint {
@@ -68,7 +68,7 @@ impl AccessPoint {
         );
         let hostapd = hostapd("hostapd", &[], "wlan0", &place, &enterprise(&radius), work, logs)?;
         let dhcp = dhcp("dnsmasq-ap", &place, "wlan0", "10.9.0", &[], logs)?;
-        let made = Self { place, radio, hostapd, _dhcp: Some(dhcp) };
+        let made = Self { place, radio, hostapd, dhcp: Some(dhcp) };
         made.radio.heard_at(NEAR)?;
         Ok(made)
     }
@@ -80,14 +80,24 @@ impl AccessPoint {
         let settings = format!("ssid={}\n", plan::HOTSPOT_SSID);
         let hostapd = hostapd("hostapd-open", &[], OPEN, place, &settings, work, logs)?;
         radio.heard_at(NEAR)?;
-        Ok(Self { place: place.clone(), radio, hostapd, _dhcp: None })
+        Ok(Self { place: place.clone(), radio, hostapd, dhcp: None })
     }
 
     /// Begins to give addresses in an open network, and tells where its captive portal API is (RFC 8910 §2.1).
     pub(crate) fn give_addresses(&mut self, logs: &Path) -> Result<()> {
         let api = format!("--dhcp-option=114,https://{}/captive", plan::HOTSPOT_NAME);
-        self._dhcp = Some(dhcp("dnsmasq-open", &self.place, OPEN, "10.19.0", &[&api], logs)?);
+        self.dhcp = Some(dhcp("dnsmasq-open", &self.place, OPEN, "10.19.0", &[&api], logs)?);
         Ok(())
+    }
+
+    /// No addresses any more.
+    pub(crate) fn stop_addresses(&mut self) -> Result<()> {
+        self.dhcp.as_mut().map_or(Ok(()), Daemon::stop)
+    }
+
+    /// Addresses again.
+    pub(crate) fn start_addresses(&mut self) -> Result<()> {
+        self.dhcp.as_mut().map_or(Ok(()), Daemon::start)
     }
 
     /// Says goodbye to a station.
@@ -133,7 +143,7 @@ impl AccessPoint {
         let hostapd =
             hostapd("hostapd-rogue", &["-dd"], "wlan2", &place, &enterprise(&own_server), work, logs)?;
         radio.heard_at(NEAR)?;
-        Ok(Self { place, radio, hostapd, _dhcp: None })
+        Ok(Self { place, radio, hostapd, dhcp: None })
     }
 }
 

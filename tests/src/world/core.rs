@@ -95,6 +95,16 @@ impl Core {
         Ok([name, password])
     }
 
+    /// The name server ends.
+    pub(crate) fn stop_names(&mut self) -> Result<()> {
+        self.dns.stop()
+    }
+
+    /// It answers again.
+    pub(crate) fn start_names(&mut self) -> Result<()> {
+        self.dns.start()
+    }
+
     /// Starts portal-aaa and waits until it listens.
     pub(crate) fn serve(&mut self) -> Result<()> {
         self.portal_aaa.start()?;

@@ -3,11 +3,11 @@
 use std::{
     fs,
     path::{Path, PathBuf},
-    process::Command,
+    process::{Command, Stdio},
     time::Duration,
 };
 
-use anyhow::{Context as _, Result};
+use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 
 use super::{core::Core, daemon::Daemon, netns::Netns, plan, supplicant::CONTROL};
@@ -24,6 +24,7 @@ pub(crate) struct Agent {
     control: PathBuf,
     bus: String,
     state: PathBuf,
+    config: PathBuf,
     log: Follower,
     last: String,
 }
@@ -48,12 +49,12 @@ impl Agent {
         );
         fs::write(&config, text).with_context(|| config.display().to_string())?;
         let program = programs.join("wifi-offloadd").display().to_string();
-        let config = config.display().to_string();
-        let words = [program.as_str(), "--config", &config, "--log-format", "json"];
+        let config_text = config.display().to_string();
+        let words = [program.as_str(), "--config", &config_text, "--log-format", "json"];
         let daemon = Daemon::new("wifi-offloadd", &Netns::here(), logs, &words).env(BUS, bus);
         let log = Follower::new(daemon.log());
         let control = programs.join("offloadctl");
-        Ok(Self { daemon, control, bus: bus.to_owned(), state, log, last: String::new() })
+        Ok(Self { daemon, control, bus: bus.to_owned(), state, config, log, last: String::new() })
     }
 
     /// Lays this over its configuration from its next start on; none for the configuration as it was.
@@ -73,6 +74,23 @@ impl Agent {
     pub(crate) fn status(&self) -> Result<Value> {
         let text = workshop::run(Command::new(&self.control).args(["status", "--json"]).env(BUS, &self.bus))?;
         serde_json::from_str(&text).context("offloadctl status --json")
+    }
+
+    /// What `offloadctl doctor --json` says; a broken link is an answer, too.
+    pub(crate) fn doctor(&self) -> Result<Value> {
+        let mut command = Command::new(&self.control);
+        command.args(["doctor", "--json", "--config"]).arg(&self.config).env(BUS, &self.bus);
+        let output = command.stdin(Stdio::null()).output().context("start offloadctl")?;
+        let answer: Value = serde_json::from_slice(&output.stdout)
+            .with_context(|| String::from_utf8_lossy(&output.stderr).into_owned())?;
+        let good = answer.get("good").and_then(Value::as_bool).context("no verdict")?;
+        ensure!(output.status.code() == Some(i32::from(!good)), "{}: {answer}", output.status);
+        Ok(answer)
+    }
+
+    /// Where it keeps what it has learnt.
+    pub(crate) fn state_dir(&self) -> &Path {
+        &self.state
     }
 
     /// Starts it.

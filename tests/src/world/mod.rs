@@ -248,6 +248,11 @@ impl World {
         self.ap.as_ref().ok_or_else(|| anyhow!("a world without radio"))
     }
 
+    /// The same, to be changed.
+    pub(crate) fn ap_mut(&mut self) -> Result<&mut AccessPoint> {
+        self.ap.as_mut().ok_or_else(|| anyhow!("a world without radio"))
+    }
+
     /// The operator's message centre; [`World::set_up_sms`] starts it.
     pub(crate) fn smsc(&mut self) -> Result<&mut MessageCentre> {
         self.smsc.as_mut().ok_or_else(|| anyhow!("a world without message centre"))
