@@ -19,6 +19,9 @@ _offloadctl() {
             offloadctl,completion)
                 cmd="offloadctl__subcmd__completion"
                 ;;
+            offloadctl,doctor)
+                cmd="offloadctl__subcmd__doctor"
+                ;;
             offloadctl,help)
                 cmd="offloadctl__subcmd__help"
                 ;;
@@ -48,6 +51,9 @@ _offloadctl() {
                 ;;
             offloadctl__subcmd__help,completion)
                 cmd="offloadctl__subcmd__help__subcmd__completion"
+                ;;
+            offloadctl__subcmd__help,doctor)
+                cmd="offloadctl__subcmd__help__subcmd__doctor"
                 ;;
             offloadctl__subcmd__help,help)
                 cmd="offloadctl__subcmd__help__subcmd__help"
@@ -83,7 +89,7 @@ _offloadctl() {
 
     case "${cmd}" in
         offloadctl)
-            opts="-h -V --bus --help --version status watch setup renew join leave policy log completion help"
+            opts="-h -V --bus --help --version status watch setup renew join leave policy log doctor completion help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -118,8 +124,30 @@ _offloadctl() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        offloadctl__subcmd__doctor)
+            opts="-h --json --config --bus --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --config)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --bus)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         offloadctl__subcmd__help)
-            opts="status watch setup renew join leave policy log completion help"
+            opts="status watch setup renew join leave policy log doctor completion help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -133,6 +161,20 @@ _offloadctl() {
             return 0
             ;;
         offloadctl__subcmd__help__subcmd__completion)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        offloadctl__subcmd__help__subcmd__doctor)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )

@@ -35,6 +35,7 @@ complete -c offloadctl -n "__fish_offloadctl_needs_command" -f -a "join" -d 'Loo
 complete -c offloadctl -n "__fish_offloadctl_needs_command" -f -a "leave" -d 'Go back to cellular, and stay there until told to join'
 complete -c offloadctl -n "__fish_offloadctl_needs_command" -f -a "policy" -d 'The operator\'s policy: networks, thresholds, renewal'
 complete -c offloadctl -n "__fish_offloadctl_needs_command" -f -a "log" -d 'The last moves between the links, with their reasons'
+complete -c offloadctl -n "__fish_offloadctl_needs_command" -f -a "doctor" -d 'Name the first broken link from the clock to the Internet behind Wi-Fi'
 complete -c offloadctl -n "__fish_offloadctl_needs_command" -f -a "completion" -d 'Print the completion script of a shell'
 complete -c offloadctl -n "__fish_offloadctl_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c offloadctl -n "__fish_offloadctl_using_subcommand status" -l bus -d 'D-Bus address in place of the system bus' -r
@@ -59,15 +60,20 @@ complete -c offloadctl -n "__fish_offloadctl_using_subcommand log" -s n -l lines
 complete -c offloadctl -n "__fish_offloadctl_using_subcommand log" -l bus -d 'D-Bus address in place of the system bus' -r
 complete -c offloadctl -n "__fish_offloadctl_using_subcommand log" -l json -d 'As one line of JSON, for programs'
 complete -c offloadctl -n "__fish_offloadctl_using_subcommand log" -s h -l help -d 'Print help'
+complete -c offloadctl -n "__fish_offloadctl_using_subcommand doctor" -l config -d 'The daemon\'s configuration' -r -F
+complete -c offloadctl -n "__fish_offloadctl_using_subcommand doctor" -l bus -d 'D-Bus address in place of the system bus' -r
+complete -c offloadctl -n "__fish_offloadctl_using_subcommand doctor" -l json -d 'As one line of JSON, for programs'
+complete -c offloadctl -n "__fish_offloadctl_using_subcommand doctor" -s h -l help -d 'Print help'
 complete -c offloadctl -n "__fish_offloadctl_using_subcommand completion" -l bus -d 'D-Bus address in place of the system bus' -r
 complete -c offloadctl -n "__fish_offloadctl_using_subcommand completion" -s h -l help -d 'Print help'
-complete -c offloadctl -n "__fish_offloadctl_using_subcommand help; and not __fish_seen_subcommand_from status watch setup renew join leave policy log completion help" -f -a "status" -d 'Where the device is between cellular and Wi-Fi; what failed last'
-complete -c offloadctl -n "__fish_offloadctl_using_subcommand help; and not __fish_seen_subcommand_from status watch setup renew join leave policy log completion help" -f -a "watch" -d 'The same live, with traffic, signal and moves; q ends it'
-complete -c offloadctl -n "__fish_offloadctl_using_subcommand help; and not __fish_seen_subcommand_from status watch setup renew join leave policy log completion help" -f -a "setup" -d 'Set the operator\'s portal, and ask it for a credential'
-complete -c offloadctl -n "__fish_offloadctl_using_subcommand help; and not __fish_seen_subcommand_from status watch setup renew join leave policy log completion help" -f -a "renew" -d 'Ask the portal for a new credential now'
-complete -c offloadctl -n "__fish_offloadctl_using_subcommand help; and not __fish_seen_subcommand_from status watch setup renew join leave policy log completion help" -f -a "join" -d 'Look for the operator\'s Wi-Fi now, and use it when it is good'
-complete -c offloadctl -n "__fish_offloadctl_using_subcommand help; and not __fish_seen_subcommand_from status watch setup renew join leave policy log completion help" -f -a "leave" -d 'Go back to cellular, and stay there until told to join'
-complete -c offloadctl -n "__fish_offloadctl_using_subcommand help; and not __fish_seen_subcommand_from status watch setup renew join leave policy log completion help" -f -a "policy" -d 'The operator\'s policy: networks, thresholds, renewal'
-complete -c offloadctl -n "__fish_offloadctl_using_subcommand help; and not __fish_seen_subcommand_from status watch setup renew join leave policy log completion help" -f -a "log" -d 'The last moves between the links, with their reasons'
-complete -c offloadctl -n "__fish_offloadctl_using_subcommand help; and not __fish_seen_subcommand_from status watch setup renew join leave policy log completion help" -f -a "completion" -d 'Print the completion script of a shell'
-complete -c offloadctl -n "__fish_offloadctl_using_subcommand help; and not __fish_seen_subcommand_from status watch setup renew join leave policy log completion help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c offloadctl -n "__fish_offloadctl_using_subcommand help; and not __fish_seen_subcommand_from status watch setup renew join leave policy log doctor completion help" -f -a "status" -d 'Where the device is between cellular and Wi-Fi; what failed last'
+complete -c offloadctl -n "__fish_offloadctl_using_subcommand help; and not __fish_seen_subcommand_from status watch setup renew join leave policy log doctor completion help" -f -a "watch" -d 'The same live, with traffic, signal and moves; q ends it'
+complete -c offloadctl -n "__fish_offloadctl_using_subcommand help; and not __fish_seen_subcommand_from status watch setup renew join leave policy log doctor completion help" -f -a "setup" -d 'Set the operator\'s portal, and ask it for a credential'
+complete -c offloadctl -n "__fish_offloadctl_using_subcommand help; and not __fish_seen_subcommand_from status watch setup renew join leave policy log doctor completion help" -f -a "renew" -d 'Ask the portal for a new credential now'
+complete -c offloadctl -n "__fish_offloadctl_using_subcommand help; and not __fish_seen_subcommand_from status watch setup renew join leave policy log doctor completion help" -f -a "join" -d 'Look for the operator\'s Wi-Fi now, and use it when it is good'
+complete -c offloadctl -n "__fish_offloadctl_using_subcommand help; and not __fish_seen_subcommand_from status watch setup renew join leave policy log doctor completion help" -f -a "leave" -d 'Go back to cellular, and stay there until told to join'
+complete -c offloadctl -n "__fish_offloadctl_using_subcommand help; and not __fish_seen_subcommand_from status watch setup renew join leave policy log doctor completion help" -f -a "policy" -d 'The operator\'s policy: networks, thresholds, renewal'
+complete -c offloadctl -n "__fish_offloadctl_using_subcommand help; and not __fish_seen_subcommand_from status watch setup renew join leave policy log doctor completion help" -f -a "log" -d 'The last moves between the links, with their reasons'
+complete -c offloadctl -n "__fish_offloadctl_using_subcommand help; and not __fish_seen_subcommand_from status watch setup renew join leave policy log doctor completion help" -f -a "doctor" -d 'Name the first broken link from the clock to the Internet behind Wi-Fi'
+complete -c offloadctl -n "__fish_offloadctl_using_subcommand help; and not __fish_seen_subcommand_from status watch setup renew join leave policy log doctor completion help" -f -a "completion" -d 'Print the completion script of a shell'
+complete -c offloadctl -n "__fish_offloadctl_using_subcommand help; and not __fish_seen_subcommand_from status watch setup renew join leave policy log doctor completion help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
