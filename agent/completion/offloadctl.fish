@@ -60,7 +60,7 @@ complete -c offloadctl -n "__fish_offloadctl_using_subcommand log" -s n -l lines
 complete -c offloadctl -n "__fish_offloadctl_using_subcommand log" -l bus -d 'D-Bus address in place of the system bus' -r
 complete -c offloadctl -n "__fish_offloadctl_using_subcommand log" -l json -d 'As one line of JSON, for programs'
 complete -c offloadctl -n "__fish_offloadctl_using_subcommand log" -s h -l help -d 'Print help'
-complete -c offloadctl -n "__fish_offloadctl_using_subcommand doctor" -l config -d 'The daemon\'s configuration' -r -F
+complete -c offloadctl -n "__fish_offloadctl_using_subcommand doctor" -l config -d 'Configuration' -r -F
 complete -c offloadctl -n "__fish_offloadctl_using_subcommand doctor" -l bus -d 'D-Bus address in place of the system bus' -r
 complete -c offloadctl -n "__fish_offloadctl_using_subcommand doctor" -l json -d 'As one line of JSON, for programs'
 complete -c offloadctl -n "__fish_offloadctl_using_subcommand doctor" -s h -l help -d 'Print help'

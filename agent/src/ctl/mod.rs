@@ -88,7 +88,7 @@ enum Command {
         /// As one line of JSON, for programs.
         #[arg(long)]
         json: bool,
-        /// The daemon's configuration.
+        /// Configuration.
         #[arg(long, value_name = "FILE", default_value = "/etc/wifi-offload/agent.toml")]
         config: PathBuf,
     },

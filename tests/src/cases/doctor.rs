@@ -14,7 +14,7 @@ use crate::{
     },
     clock, guest,
     report::Reporter,
-    world::{Feed, Options, World, ap, plan},
+    world::{Feed, Options, World, ap, owner::Owner, plan},
 };
 
 /// The table, among the results.
@@ -23,6 +23,8 @@ pub(crate) const FILE: &str = "table.md";
 const WANTED: usize = 25;
 /// Until a fault is named; ModemManager's probing and a silent RADIUS server are the longest of it.
 const NAMED: Duration = Duration::from_secs(90);
+/// Joins that fail are tried again soon.
+const POLICY: [(&str, &str); 2] = [("dwell-secs", "0"), ("penalty-secs", "1")];
 /// Asking starts a program.
 const LOOK_EVERY: Duration = Duration::from_millis(300);
 /// 1 January 2040.
@@ -37,7 +39,7 @@ struct Fault {
 }
 
 /// In an order in which each begins where the one before ends: first Wi-Fi, then cellular, then the portal.
-const FAULTS: [Fault; 23] = [
+const FAULTS: [Fault; 24] = [
     Fault { name: "no-ap", link: "ap-heard", seed: leave_cell, mend: nothing },
     Fault { name: "weak-ap", link: "ap-signal", seed: |world| cell_at(world, -85), mend: leave_cell },
     Fault {
@@ -52,6 +54,22 @@ const FAULTS: [Fault; 23] = [
         link: "supplicant",
         seed: |world| world.supplicant()?.daemon.kill(),
         mend: |world| world.supplicant()?.start(),
+    },
+    Fault {
+        name: "owned-by-another",
+        link: "owner",
+        seed: |world| {
+            world.agent.daemon.stop()?;
+            world.agent.lay_over(Some("[wlan]\nowner = \"wpa-supplicant\"\n"))?;
+            world.give(Owner::NmWifi)?;
+            world.agent.start()
+        },
+        mend: |world| {
+            world.agent.daemon.stop()?;
+            world.agent.lay_over(None)?;
+            world.take_back()?;
+            world.agent.start()
+        },
     },
     Fault {
         name: "captive-page",
@@ -206,6 +224,7 @@ const NOW_ABOUT: u64 = 1_793_491_200;
 /// Suite `doctor`; true where every fault is named.
 pub(crate) fn run(only: Option<&str>, options: &Options, reporter: &Reporter) -> Result<bool> {
     let mut world = World::build(options, reporter)?;
+    world.core.set_policy(&POLICY)?;
     world.agent_runs()?;
     world.agent.wait_state(&["armed"], rounds::ARMED)?;
     let rows = RefCell::new(Vec::new());

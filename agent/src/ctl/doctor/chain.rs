@@ -89,7 +89,7 @@ fn unknown(why: &str) -> Finding {
 type Look = fn(&Facts, &Status) -> Finding;
 
 /// The chain: stable name, words, look. Links that need no daemon come first in [`diagnose`].
-const CHAIN: [(&str, &str, Look); 22] = [
+const CHAIN: [(&str, &str, Look); 23] = [
     ("modem", "modem", modem),
     ("sim", "SIM", |_, status| match status.cellular.modem.as_str() {
         "sim-missing" => {
@@ -129,6 +129,7 @@ const CHAIN: [(&str, &str, Look); 22] = [
     }),
     ("rfkill", "radio switched on", rfkill),
     ("supplicant", "wpa_supplicant", supplicant),
+    ("mac", "card's MAC address", |_, status| blames(status, "mac").unwrap_or_else(good)),
     ("ap-heard", "access point heard", heard),
     ("ap-signal", "access point near enough", signal),
     ("server-certificate", "Wi-Fi server's certificate", |_, status| wifi(status, "server-certificate")),
@@ -204,7 +205,9 @@ fn blamed(failure: &FailureStatus) -> Option<&'static str> {
         "supplicant" => "supplicant",
         "association-failed" => "ap-signal",
         "server-certificate" => "server-certificate",
-        "rejected-by-aaa" | "mac-refused" => "login",
+        // The AAA never says whether it was the password or the address.
+        "rejected-by-aaa" => "login",
+        "mac-refused" => "mac",
         "aaa-silent" => "radius",
         "no-dhcp" => "dhcp",
         "captive-portal" => "captive",

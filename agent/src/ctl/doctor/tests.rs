@@ -135,7 +135,7 @@ fn each_failure_has_its_link() {
         ("association-failed", "", "ap-signal"),
         ("server-certificate", "", "server-certificate"),
         ("rejected-by-aaa", "", "login"),
-        ("mac-refused", "", "login"),
+        ("mac-refused", "", "mac"),
         ("aaa-silent", "", "radius"),
         ("no-dhcp", "", "dhcp"),
         ("captive-portal", "", "captive"),
