@@ -4,7 +4,7 @@ use std::{path::PathBuf, time::Duration};
 
 use provisioning::sms::PublicKey;
 use serde::Deserialize;
-use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::Targets;
 use ureq::http::Uri;
 
 use crate::modem::which::Which;
@@ -231,7 +231,7 @@ impl<const MIN: u64, const MAX: u64> TryFrom<u64> for Seconds<MIN, MAX> {
     }
 }
 
-/// What to log, as tracing-subscriber's `EnvFilter` takes it.
+/// What to log, targets and levels as tracing-subscriber's `Targets` takes them.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(try_from = "String")]
 pub(super) struct Filter(pub(super) String);
@@ -240,6 +240,6 @@ impl TryFrom<String> for Filter {
     type Error = ValueError;
 
     fn try_from(filter: String) -> Result<Self, ValueError> {
-        if EnvFilter::try_new(&filter).is_ok() { Ok(Self(filter)) } else { Err(ValueError::Filter) }
+        if filter.parse::<Targets>().is_ok() { Ok(Self(filter)) } else { Err(ValueError::Filter) }
     }
 }

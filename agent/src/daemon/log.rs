@@ -2,9 +2,12 @@
 
 use std::fmt;
 
+use tracing::level_filters::LevelFilter;
 use tracing_subscriber::{
-    EnvFilter,
+    filter::Targets,
     fmt::{format::Writer, time::FormatTime},
+    layer::SubscriberExt as _,
+    util::SubscriberInitExt as _,
 };
 
 use super::clock;
@@ -18,18 +21,19 @@ pub enum Format {
     Json,
 }
 
-/// Starts logging to standard error; `filter` as in `RUST_LOG`, such as `info` or `agent=debug`.
+/// Starts logging to standard error; `filter` as in `RUST_LOG`, such as `info` or `info,agent=debug`, without what
+/// `EnvFilter` knows beyond targets and levels: its regular expressions would be a fiftieth of the daemon's memory.
 pub fn start(format: Format, filter: &str) {
-    let filter = EnvFilter::try_new(filter).unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt()
-        .with_env_filter(filter)
+    let filter = filter.parse().unwrap_or_else(|_| Targets::new().with_default(LevelFilter::INFO));
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
         .with_target(false)
         // A full disk behind stderr must not end the daemon, which telling of it there would do.
         .log_internal_errors(false);
+    let filtered = tracing_subscriber::registry().with(filter);
     match format {
-        Format::Text => builder.with_ansi(false).with_timer(Millis).init(),
-        Format::Json => builder.json().flatten_event(true).with_timer(Millis).init(),
+        Format::Text => filtered.with(lines.with_ansi(false).with_timer(Millis)).init(),
+        Format::Json => filtered.with(lines.json().flatten_event(true).with_timer(Millis)).init(),
     }
 }
 

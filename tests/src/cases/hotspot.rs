@@ -6,6 +6,7 @@ use anyhow::{Result, bail, ensure};
 
 use super::rounds::{ARMED, OFFLOADED};
 use crate::{
+    atsim::Order,
     clock,
     demo::script::Script,
     hotspot::Manner,
@@ -20,6 +21,9 @@ const SOON: Duration = Duration::from_secs(30);
 /// The demo's own script on an open network: every step of FIG. 6, no packet lost at either move, the download whole.
 pub(super) fn fig_6(world: &mut World, reporter: &Reporter) -> Result<()> {
     begin(world)?;
+    // The figure begins without a credential; and the portal, which was started anew, hears of a session when it begins.
+    world.agent.forget()?;
+    world.cellular.modem.simulator.order(&Order::DropSession);
     if let Some(stopped) = Script::new(world, reporter).play(None)? {
         bail!("stopped at step {}: {}\n{}", stopped.step, stopped.reason, stopped.text);
     }

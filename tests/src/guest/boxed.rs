@@ -40,7 +40,7 @@ fn world(
     private_folders()?;
     let options = Options {
         feed: Feed::Honest,
-        radio: false,
+        radios: 0,
         programs: programs.to_owned(),
         work: PathBuf::from("/run/lab"),
         out: out.to_owned(),

@@ -10,14 +10,17 @@ use crate::{
     demo::script,
     handover,
     report::{Order, Reporter},
-    world::{Feed, Options},
+    world::{Feed, Options, ap},
 };
 
 /// Carries the order out; false where something that was asked for is not so.
 pub(crate) fn run(order: &Order, reporter: &Reporter) -> Result<bool> {
     let options = Options {
         feed: Feed::Honest,
-        radio: true,
+        radios: match order {
+            Order::Handover { .. } | Order::Doctor { .. } => ap::RADIOS,
+            Order::Demo { .. } | Order::Test { .. } => ap::RADIOS_AND_OPEN,
+        },
         programs: PathBuf::from("/usr/bin"),
         work: PathBuf::from("/run/lab"),
         out: PathBuf::from(OUT),
