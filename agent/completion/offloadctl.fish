@@ -35,7 +35,7 @@ complete -c offloadctl -n "__fish_offloadctl_needs_command" -f -a "join" -d 'Loo
 complete -c offloadctl -n "__fish_offloadctl_needs_command" -f -a "leave" -d 'Go back to cellular, and stay there until told to join'
 complete -c offloadctl -n "__fish_offloadctl_needs_command" -f -a "policy" -d 'The operator\'s policy: networks, thresholds, renewal'
 complete -c offloadctl -n "__fish_offloadctl_needs_command" -f -a "log" -d 'The last moves between the links, with their reasons'
-complete -c offloadctl -n "__fish_offloadctl_needs_command" -f -a "doctor" -d 'Name the first broken link from the clock to the Internet behind Wi-Fi'
+complete -c offloadctl -n "__fish_offloadctl_needs_command" -f -a "doctor" -d 'Name the first broken link from the clock to the Internet by Wi-Fi'
 complete -c offloadctl -n "__fish_offloadctl_needs_command" -f -a "completion" -d 'Print the completion script of a shell'
 complete -c offloadctl -n "__fish_offloadctl_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c offloadctl -n "__fish_offloadctl_using_subcommand status" -l bus -d 'D-Bus address in place of the system bus' -r
@@ -74,6 +74,6 @@ complete -c offloadctl -n "__fish_offloadctl_using_subcommand help; and not __fi
 complete -c offloadctl -n "__fish_offloadctl_using_subcommand help; and not __fish_seen_subcommand_from status watch setup renew join leave policy log doctor completion help" -f -a "leave" -d 'Go back to cellular, and stay there until told to join'
 complete -c offloadctl -n "__fish_offloadctl_using_subcommand help; and not __fish_seen_subcommand_from status watch setup renew join leave policy log doctor completion help" -f -a "policy" -d 'The operator\'s policy: networks, thresholds, renewal'
 complete -c offloadctl -n "__fish_offloadctl_using_subcommand help; and not __fish_seen_subcommand_from status watch setup renew join leave policy log doctor completion help" -f -a "log" -d 'The last moves between the links, with their reasons'
-complete -c offloadctl -n "__fish_offloadctl_using_subcommand help; and not __fish_seen_subcommand_from status watch setup renew join leave policy log doctor completion help" -f -a "doctor" -d 'Name the first broken link from the clock to the Internet behind Wi-Fi'
+complete -c offloadctl -n "__fish_offloadctl_using_subcommand help; and not __fish_seen_subcommand_from status watch setup renew join leave policy log doctor completion help" -f -a "doctor" -d 'Name the first broken link from the clock to the Internet by Wi-Fi'
 complete -c offloadctl -n "__fish_offloadctl_using_subcommand help; and not __fish_seen_subcommand_from status watch setup renew join leave policy log doctor completion help" -f -a "completion" -d 'Print the completion script of a shell'
 complete -c offloadctl -n "__fish_offloadctl_using_subcommand help; and not __fish_seen_subcommand_from status watch setup renew join leave policy log doctor completion help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

@@ -83,7 +83,7 @@ enum Command {
         #[arg(short = 'n', long, default_value_t = 20, value_name = "COUNT")]
         lines: u32,
     },
-    /// Name the first broken link from the clock to the Internet behind Wi-Fi.
+    /// Name the first broken link from the clock to the Internet by Wi-Fi.
     Doctor {
         /// As one line of JSON, for programs.
         #[arg(long)]
