@@ -40,7 +40,7 @@ fn world(
     private_folders()?;
     let options = Options {
         feed: Feed::Honest,
-        radios: 0,
+        radio: false,
         programs: programs.to_owned(),
         work: PathBuf::from("/run/lab"),
         out: out.to_owned(),

@@ -10,17 +10,14 @@ use crate::{
     demo::script,
     handover,
     report::{Order, Reporter},
-    world::{Feed, Options, ap},
+    world::{Feed, Options},
 };
 
 /// Carries the order out; false where something that was asked for is not so.
 pub(crate) fn run(order: &Order, reporter: &Reporter) -> Result<bool> {
     let options = Options {
         feed: Feed::Honest,
-        radios: match order {
-            Order::Handover { .. } | Order::Doctor { .. } => ap::RADIOS,
-            Order::Demo { .. } | Order::Test { .. } => ap::RADIOS_AND_OPEN,
-        },
+        radio: true,
         programs: PathBuf::from("/usr/bin"),
         work: PathBuf::from("/run/lab"),
         out: PathBuf::from(OUT),

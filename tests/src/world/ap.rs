@@ -15,10 +15,9 @@ pub(crate) const OPEN: &str = "wlan3";
 /// Signal in the middle of the cell, dBm.
 pub(crate) const NEAR: i32 = -50;
 
-/// Radios are loaded once: the first is the operator's access point, the second the laptop's, the third the rogue's.
-pub(crate) const RADIOS: usize = 3;
-/// And the fourth the open network's. Not where times are measured: each radio makes every frame a little dearer.
-pub(crate) const RADIOS_AND_OPEN: usize = 4;
+/// Radios are loaded once: the first is the operator's access point, the second the laptop's, the third the rogue's, the
+/// fourth the open network's.
+pub(crate) const RADIOS: usize = 4;
 
 /// An access point on the air.
 pub(crate) struct AccessPoint {

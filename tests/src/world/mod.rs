@@ -66,8 +66,8 @@ pub(crate) enum Feed {
 pub(crate) struct Options {
     /// What the packet gateway tells.
     pub(crate) feed: Feed,
-    /// How many simulated radios; none for no Wi-Fi. Needs a kernel that has mac80211_hwsim.
-    pub(crate) radios: usize,
+    /// With Wi-Fi; needs a kernel that has mac80211_hwsim.
+    pub(crate) radio: bool,
     /// Folder of our programs.
     pub(crate) programs: PathBuf,
     /// Folder for everything that is not a result: databases, keys, saved configurations.
@@ -136,7 +136,7 @@ impl World {
             options: options.clone(),
             wlan_mac: None,
         };
-        if options.radios > 0 {
+        if options.radio {
             reporter.progress("Wi-Fi: radios, access point, supplicant");
             world.build_radio(&logs)?;
         } else {
@@ -148,7 +148,7 @@ impl World {
 
     fn build_radio(&mut self, logs: &Path) -> Result<()> {
         let work = &self.options.work;
-        radio::load(self.options.radios)?;
+        radio::load(ap::RADIOS)?;
         let ap = AccessPoint::build(&self.core.place, work, logs)?;
         let mut supplicant = Supplicant::new(&work.join("secrets"), logs)?;
         supplicant.start()?;
